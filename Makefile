@@ -1,0 +1,67 @@
+# Sanad. `make help` lists what can be made; `make deps demo` is the shortest way in.
+
+SWIFT ?= swift
+PACKAGES = libsqlite3-dev libssl-dev liblz4-dev pkg-config gzip
+SOURCES = Package.swift Sources Tests
+# The lock file decides the versions: a build never chooses others by itself.
+LOCKED = $(if $(wildcard Package.resolved),--force-resolved-versions)
+
+# Installs those of the named Debian packages that are missing, as root or through sudo.
+install = @missing=; for package in $(1); do \
+	  case $$(dpkg-query -W -f '$${Status}' $$package 2>/dev/null) in \
+	  *' installed') ;; *) missing="$$missing $$package" ;; esac; done; \
+	[ -z "$$missing" ] || { echo "installing$$missing"; \
+	  root=$$([ "$$(id -u)" -eq 0 ] || echo sudo); \
+	  $$root apt-get update -q && $$root env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -q --no-install-recommends $$missing; }
+
+.DEFAULT_GOAL := help
+.PHONY: help deps swift build release test demo demo-quick check bench bench-peers lint format clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+deps: ## install the system's packages that are missing; say how to get Swift
+	$(call install,$(PACKAGES))
+	@$(MAKE) --no-print-directory swift
+
+swift:
+	@command -v $(SWIFT) >/dev/null || { printf '%s\n' \
+	  'There is no swift in PATH. Install Swift 6.3 or later: https://www.swift.org/install/linux/' \
+	  'On Debian 12, unpack its archive to /opt/swift, then: export PATH=/opt/swift/usr/bin:$$PATH' \
+	  >&2; exit 1; }
+
+build: swift ## build everything for debugging; warnings are errors
+	$(SWIFT) build $(LOCKED) --build-tests
+
+release: swift ## build sanadd, sanadctl and sanad-bench as they are shipped
+	$(SWIFT) build $(LOCKED) -c release
+
+test: deps ## run all tests
+	$(SWIFT) test $(LOCKED)
+
+demo: release ## lose a data center: two daemons, census, kill -9, promotion, return
+	deploy/demo/demo.sh
+
+demo-quick: release ## the same with a shorter load
+	deploy/demo/demo.sh --quick
+
+# In order, also under make -j: the tests and the demo measure time on the same two cores.
+check: ## all that a change has to pass: lint, build, tests, demo
+	@for step in deps lint build test demo-quick; do \
+	  $(MAKE) --no-print-directory $$step || exit 1; done
+
+bench: release ## measure both daemons, in turns with PostgreSQL if it is installed; BENCH=--quick
+	.build/release/sanad-bench run $(BENCH)
+
+bench-peers: ## install PostgreSQL 15, which make bench compares with
+	$(call install,postgresql-15 openssl)
+
+lint: swift ## check the layout of the sources
+	$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
+
+format: swift ## lay the sources out
+	$(SWIFT) format format --in-place --recursive --parallel $(SOURCES)
+
+clean: ## remove what was built
+	$(SWIFT) package clean

@@ -1,0 +1,181 @@
+// The primary: epochs, the lease, commits, and leading the standby.
+
+extension Replica {
+    /// One more than every epoch this node has ever seen.
+    var nextEpoch: Epoch {
+        max(record.epoch, max(logEnd.epoch, history.last?.epoch ?? .zero)).next
+    }
+
+    /// Begins the reign that `record` gives this node: its first frame goes into the log before
+    /// any write.
+    mutating func becomePrimary(reason: String, _ now: Now, _ effects: inout [Effect]) {
+        role = .primary
+        lease = Lease()
+        isFollowing = false
+        isJoining = false
+        heartbeatDue = now.instant
+        shipper.clear()
+        lagClock = LagClock()
+        committedOffset = logEndOffset
+        let begins = logEnd
+        let frame = FrameEncoder.epochStart(
+            EpochStart(node: options.identity.node, reason: reason), after: begins,
+            epoch: record.epoch, committed: committed, logOffset: logEndOffset,
+            wallMilliseconds: now.wallMilliseconds)
+        effects.append(.roleChanged(.primary, reason: reason))
+        submitted(frame, now, &effects)
+        let entry = EpochEntry(
+            epoch: record.epoch, node: options.identity.node, begins: begins,
+            start: frame.position, wallMilliseconds: now.wallMilliseconds, reason: reason)
+        history.append(entry)
+        effects.append(.remember(entry))
+    }
+
+    mutating func stepDown(_ reason: String, _ effects: inout [Effect]) {
+        guard role == .primary else { return }
+        role = .unconfirmed
+        lease = Lease()
+        isJoining = false
+        proposal = nil
+        commitNoticeDue = .never
+        shipper.clear()
+        effects.append(.roleChanged(.unconfirmed, reason: reason))
+        effects.append(.abandonWrites(reason: reason))
+    }
+
+    /// A frame of this primary. It may go out before it is durable here: both fsyncs run side by
+    /// side, and it is acknowledged only when both are done.
+    mutating func submitted(_ frame: Frame, _ now: Now, _ effects: inout [Effect]) {
+        precondition(role == .primary, "only a primary writes frames")
+        precondition(frame.header.previous == logEnd.hash, "frames are encoded after the log's end")
+        logEnd = frame.position
+        logEndOffset = frame.header.logEnd
+        lagClock.wrote(frame.header.first, at: now.instant)
+        shipper.add(frame)
+        shipper.pump(durable: durable.sequence, into: &effects)
+        effects.append(.append(frame))
+        commitNoticeDue = .never
+    }
+
+    mutating func appended(_ position: Position, _ offset: UInt64, _ effects: inout [Effect]) {
+        durable = position
+        durableOffset = offset
+        if role != .primary {
+            learnCommitted(min(committedByPrimary, position.sequence), &effects)
+            sendProgress(&effects)
+        }
+    }
+
+    /// Moves the commit mark as far as the rules allow. Without a lease it stays.
+    mutating func advanceCommit(_ now: Now, _ effects: inout [Effect]) {
+        guard isWritable(at: now.instant) else { return }
+        var reached = durable.sequence
+        if needsStandby { reached = min(reached, shipper.progress?.durable ?? .zero) }
+        guard reached > committed else { return }
+        committed = reached
+        committedOffset = durableOffset
+        if needsStandby {
+            committedOffset = min(durableOffset, shipper.progress?.durableOffset ?? 0)
+        }
+        effects.append(.commit(reached))
+        commitNoticeDue = now.instant + .milliseconds(5)
+    }
+
+    // MARK: Lease
+
+    mutating func beatIfDue(_ now: Now, _ effects: inout [Effect]) {
+        guard isLinked, now.instant >= heartbeatDue else { return }
+        heartbeatDue = now.instant + options.timing.heartbeat
+        let lag = standbyLag(now: now.instant)
+        effects.append(
+            .send(
+                .heartbeat(
+                    Heartbeat(
+                        epoch: record.epoch, sent: now.instant, logEnd: logEnd.sequence,
+                        logEndOffset: logEndOffset, committed: committed,
+                        lagNanoseconds: lag?.nanoseconds))))
+    }
+
+    /// How far the standby's durable log is behind, by this primary's clock; nil when unknown.
+    public mutating func standbyLag(now: Instant) -> Span? {
+        guard let progress = shipper.progress else { return nil }
+        return lagClock.lag(reached: progress.durable, end: logEnd.sequence, now: now)
+    }
+
+    mutating func granted(_ answer: HeartbeatAnswer, _ now: Now, _ effects: inout [Effect]) {
+        guard role == .primary, answer.epoch == record.epoch else { return }
+        // An echo from the future was never sent by this clock.
+        guard answer.echo <= now.instant else { return drop("a false echo", &effects) }
+        if answer.isGranted {
+            lease.standbyGranted(sent: answer.echo, length: options.timing.lease)
+        }
+        shipper.update(answer.progress)
+    }
+
+    // MARK: Leading
+
+    mutating func lead(_ peer: Hello, _ now: Now, _ effects: inout [Effect]) {
+        shipper.probe()
+        heartbeatDue = now.instant
+        effects.append(
+            .send(
+                .lead(
+                    Lead(epoch: record.epoch, bound: commonBound(with: peer), history: history))))
+    }
+
+    /// The highest frame boundary that both logs can share: reigns with the same first frame are
+    /// the same, and within one reign the shorter log is a beginning of the longer.
+    func commonBound(with peer: Hello) -> Position {
+        var starts: [Epoch: ChainHash] = [:]
+        for entry in peer.history { starts[entry.epoch] = entry.start.hash }
+        guard let own = history.lastIndex(where: { starts[$0.epoch] == $0.start.hash }),
+            let theirs = peer.history.lastIndex(where: { $0.epoch == history[own].epoch })
+        else { return .origin }
+        let ownEnd = own + 1 < history.count ? history[own + 1].begins : logEnd
+        let theirEnd =
+            theirs + 1 < peer.history.count ? peer.history[theirs + 1].begins : peer.logEnd
+        return ownEnd.sequence <= theirEnd.sequence ? ownEnd : theirEnd
+    }
+
+    /// The standby says where its log ends.
+    mutating func resume(_ position: Position, _ now: Now, _ effects: inout [Effect]) {
+        guard role == .primary, shipper.state == .probing else {
+            return drop("the peer resumed without being led", &effects)
+        }
+        if position == logEnd {
+            begin(after: position, offset: logEndOffset, &effects)
+        } else {
+            boundaryQuestion = .resume(position)
+            effects.append(.findBoundary(position.sequence))
+        }
+    }
+
+    mutating func begin(after position: Position, offset: UInt64, _ effects: inout [Effect]) {
+        shipper.start(after: position, offset: offset)
+        report(.notice, "\(options.peer) follows from \(position)", &effects)
+    }
+
+    // MARK: Back in sync
+
+    /// The standby's last step back to being in sync: first every acknowledgement needs both sites,
+    /// then it has all that was acknowledged, then the record says so. The record is durable here
+    /// first, since it binds this node to the standby's grants.
+    mutating func joinIfReady(_ now: Now, _ effects: inout [Effect]) {
+        guard options.mode == .sync, case .open(let peer) = link, proposal == nil,
+            !record.isInSync(peer.identity), let progress = shipper.progress,
+            shipper.isFollowed
+        else { return }
+        if !isJoining {
+            let isClose = logEndOffset <= progress.durableOffset + UInt64(Limits.frameBytesTarget)
+            isJoining = isClose && lease.holds(at: now.instant)
+        }
+        guard isJoining, progress.durable >= committed, lease.holds(at: now.instant) else { return }
+        record.version += 1
+        record.inSync = [options.identity, peer.identity].sorted { $0.node < $1.node }
+        record.since = durable
+        effects.append(.persist(record))
+        isJoining = false
+        propose(Proposal(record: record, purpose: .join), &effects)
+        report(.notice, "\(peer.identity.node) is in sync again from \(durable)", &effects)
+    }
+}

@@ -1,0 +1,104 @@
+/// Every bound of the system, in one place, each with its reason.
+public enum Limits {
+    // Records.
+
+    /// A collection's name: `[a-z][a-z0-9_-]{0,62}`; a length that fits one byte.
+    public static let collectionBytesMaximum = 63
+    /// A key: long enough for a path of identifiers, short enough for an index page.
+    public static let keyBytesMaximum = 512
+    /// A value: a record, not a file.
+    public static let valueBytesMaximum = 1 << 20
+    /// Mutations of one transaction.
+    public static let transactionMutationsMaximum = 10_000
+    /// Mutations of one transaction in the log: an `Idempotency-Key` adds up to three.
+    public static let logTransactionMutationsMaximum = transactionMutationsMaximum + 3
+    /// The encoded bytes of one transaction: half a frame, so that any one transaction fits.
+    public static let transactionBytesMaximum = 8 << 20
+    /// Conditions of one transaction.
+    public static let transactionConditionsMaximum = 1_000
+    /// JSON nesting: the scanner keeps one bit a level, and nobody reads deeper.
+    public static let jsonDepthMaximum = 512
+    /// An `Idempotency-Key` header.
+    public static let idempotencyKeyBytesMaximum = 128
+
+    /// Transactions for which an `Idempotency-Key` is remembered, at least; also the largest number
+    /// of keys in the table.
+    public static let idempotencyTransactionsMinimum = 1 << 20
+
+    // Log.
+
+    /// Bytes that a group commit gathers before it closes the frame, unless one transaction alone
+    /// is larger. One mebibyte already runs at the disk's full rate.
+    public static let frameBytesTarget = 1 << 20
+    /// The largest frame that is read back or taken from the peer.
+    public static let frameBytesMaximum = 16 << 20
+    /// A segment is sealed at this size.
+    public static let segmentBytesTarget = 64 << 20
+    /// Frames of one append transaction on the standby: bounds the time without an answer.
+    public static let appendBatchBytesMaximum = 4 << 20
+
+    // Record table.
+
+    /// Committed bytes that are not yet in the record table, before writes wait (default).
+    public static let memtableBytesDefault = 64 << 20
+    /// Rows of one page of a list.
+    public static let listRowsMaximum = 1_000
+    public static let listRowsDefault = 100
+
+    // Link.
+
+    /// Bytes sent and not yet acknowledged as durable: 1 Gbit/s over 10 ms needs 1.25 MB, and the
+    /// rest covers a slow fsync.
+    public static let windowBytesDefault = 16 << 20
+    /// Log bytes that the standby may be behind in applying before the primary sends no more:
+    /// bounds the time that a promotion waits for the table.
+    public static let applyLagBytesMaximum = 128 << 20
+    /// A frame travels in pieces of this size, so that a heartbeat waits for one piece at most.
+    public static let chunkBytesMaximum = 128 << 10
+    /// One message, its header included.
+    public static let messageBytesMaximum = 256 << 10
+    /// The epoch history of a handshake; one entry a taking of the role.
+    public static let historyEntriesMaximum = 1_000
+    /// Bytes of one read of the log while a standby catches up.
+    public static let catchUpReadBytes = 2 << 20
+    /// Waiting messages towards the peer, beside frames.
+    public static let controlQueueMessagesMaximum = 1_024
+    /// Time for TCP, TLS and the handshake together.
+    public static let handshakeTimeout = Span.seconds(5)
+    /// Reconnection: first wait, doubled up to the last, each with jitter.
+    public static let reconnectFirst = Span.milliseconds(100)
+    public static let reconnectLast = Span.seconds(2)
+    /// Connections that are in a TLS handshake at once; a stranger cannot take more.
+    public static let pendingHandshakesMaximum = 8
+
+    // Records API.
+
+    /// Write requests that wait for the commit thread: more get 503 and `Retry-After`.
+    public static let commitQueueRequestsDefault = 8_192
+    /// Bytes of the same queue.
+    public static let commitQueueBytesMaximum = 64 << 20
+    /// Time that a write may wait for its durability before it is answered "outcome unknown".
+    public static let writeTimeout = Span.seconds(10)
+    /// Time that a read waits for `min_position`.
+    public static let readWaitTimeout = Span.seconds(5)
+    /// Open client connections.
+    public static let clientConnectionsMaximum = 4_096
+    /// A client that sends nothing for this long in the middle of a request is cut off.
+    public static let requestIdleTimeout = Span.seconds(10)
+    /// A whole request other than a stream (bulk) must arrive within this.
+    public static let requestTotalTimeout = Span.seconds(30)
+    /// An idle keep-alive connection is closed after this.
+    public static let keepAliveTimeout = Span.seconds(120)
+    /// Lines of one bulk transaction, and their bytes.
+    public static let bulkTransactionLinesMaximum = 1_000
+    public static let bulkTransactionBytesMaximum = 256 << 10
+    /// Bulk transactions of one request that are under way at once.
+    public static let bulkTransactionsInFlightMaximum = 32
+    /// A read transaction on the record table ends after this, so that its file can be reclaimed.
+    public static let readTransactionMaximum = Span.seconds(30)
+
+    // Stop.
+
+    /// A graceful stop that has not finished by then ends at once; the log needs no clean-up.
+    public static let stopTimeout = Span.seconds(10)
+}

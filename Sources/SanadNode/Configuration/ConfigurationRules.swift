@@ -1,0 +1,110 @@
+import SanadCore
+
+/// What must hold between keys. Each rule looks only at values that could be read, so that it runs
+/// beside the errors of single values.
+struct ConfigurationRules {
+    private let values: ConfigurationValues
+    private(set) var problems: [ConfigurationProblem] = []
+    private(set) var warnings: [ConfigurationProblem] = []
+
+    init(_ values: ConfigurationValues) {
+        self.values = values
+        checkTiming()
+        checkNames()
+        checkAddresses()
+        checkPair("records.tls.certificate", "records.tls.private_key")
+        checkPair("operations.tls.certificate", "operations.tls.private_key")
+        warnOfPlainListeners()
+        warnOfAsynchronousFailover()
+    }
+
+    /// The heartbeats that must fit into one lease: two may be lost without a fence.
+    static let heartbeatsPerLease: UInt64 = 4
+
+    private mutating func checkTiming() {
+        guard let heartbeat = values.span("failover.heartbeat"),
+            let lease = values.span("failover.lease")
+        else { return }
+        let least = heartbeat * Self.heartbeatsPerLease
+        guard lease < least else { return }
+        fail(
+            "failover.lease",
+            "\(Units.text(lease)) is shorter than \(Self.heartbeatsPerLease) heartbeats: "
+                + "\(Self.heartbeatsPerLease) × \(Units.text(heartbeat)) = \(Units.text(least)); "
+                + "make the lease at least \(Units.text(least)), or the heartbeat at most "
+                + Units.text(lease / Self.heartbeatsPerLease),
+            or: "failover.heartbeat")
+    }
+
+    private mutating func checkNames() {
+        guard let own = values.nodeName("node.name"), own == values.nodeName("peer.name") else {
+            return
+        }
+        fail("peer.name", "\"\(own)\" is this node's own name; name the other node")
+    }
+
+    private mutating func checkAddresses() {
+        let listeners = ["link.listen", "records.listen", "operations.listen"]
+        for (index, name) in listeners.enumerated() {
+            guard let address = values.endpoint(name) else { continue }
+            for earlier in listeners[..<index] {
+                guard let other = values.endpoint(earlier), address.overlaps(other) else {
+                    continue
+                }
+                fail(name, "\(address) is taken by \(earlier) (\(other))", or: earlier)
+            }
+        }
+        guard let host = values.text("peer.host"), let port = values.integer("peer.port"),
+            let link = values.endpoint("link.listen")
+        else { return }
+        let peer = Endpoint(host: host, port: port)
+        if peer.isWildcard {
+            fail("peer.host", "\(host) is no host's address; write the other node's")
+        } else if peer == link || (peer.isLoopback && peer.overlaps(link)) {
+            fail("peer.host", "\(peer) is this node's own link; write the other node's")
+        }
+    }
+
+    private mutating func checkPair(_ certificate: String, _ privateKey: String) {
+        switch (values.text(certificate), values.text(privateKey)) {
+        case (.some, nil) where values.line(privateKey) == nil:
+            fail(privateKey, "is missing: \(certificate) is set", or: certificate)
+        case (nil, .some) where values.line(certificate) == nil:
+            fail(certificate, "is missing: \(privateKey) is set", or: privateKey)
+        default: break
+        }
+    }
+
+    private mutating func warnOfPlainListeners() {
+        for section in ["records", "operations"] {
+            guard let listen = values.endpoint("\(section).listen"), !listen.isLoopback,
+                values.line("\(section).tls.certificate") == nil
+            else { continue }
+            let content =
+                section == "records" ? "records cross the network unencrypted" : "anybody can read"
+            warnings.append(
+                ConfigurationProblem(
+                    line: values.line("\(section).listen"), key: "\(section).listen",
+                    message: "\(listen) is plain HTTP on the network: \(content); set "
+                        + "\(section).tls.certificate and private_key, or listen on 127.0.0.1"))
+        }
+    }
+
+    private mutating func warnOfAsynchronousFailover() {
+        guard values.text("replication.mode") == "async",
+            values.text("failover.mode") == "automatic"
+        else { return }
+        warnings.append(
+            ConfigurationProblem(
+                line: values.line("replication.mode"), key: "replication.mode",
+                message: "in async mode the standby may lack acknowledged writes, so it never "
+                    + "promotes itself; set failover.mode: manual to say so, and fail over with "
+                    + "sanadctl promote"))
+    }
+
+    /// - Parameter or: the key whose line is told when the first one is a default.
+    private mutating func fail(_ key: String, _ message: String, or other: String? = nil) {
+        let line = values.line(key) ?? other.flatMap { values.line($0) }
+        problems.append(ConfigurationProblem(line: line, key: key, message: message))
+    }
+}

@@ -1,0 +1,87 @@
+import SanadCore
+
+/// The values of all keys: read from the document, or their defaults.
+struct ConfigurationValues {
+    private(set) var problems: [ConfigurationProblem] = []
+    private var values: [String: ConfigurationValue] = [:]
+    private var lines: [String: Int] = [:]
+    private var texts: [String: String] = [:]
+
+    init(_ document: ConfigurationDocument, directory: String) {
+        problems = document.problems
+        guard document.isReadable else { return }
+        let reported = Set(document.problems.compactMap(\.key))
+        for key in ConfigurationKey.all {
+            if let entry = document.entries.first(where: { $0.key == key.name }) {
+                lines[key.name] = entry.line
+                texts[key.name] = entry.text
+                read(key, entry.text, directory: directory)
+                continue
+            }
+            switch key.fallback {
+            case .value(let text):
+                texts[key.name] = text
+                read(key, text, directory: directory)
+            case .required:
+                // A key that stands in the file with another error is not missing as well.
+                guard !reported.contains(key.name) else { continue }
+                problems.append(
+                    ConfigurationProblem(key: key.name, message: "is missing: \(key.meaning)"))
+            case .absent:
+                break
+            }
+        }
+    }
+
+    private mutating func read(_ key: ConfigurationKey, _ text: String, directory: String) {
+        do throws(ConfigurationValueError) {
+            values[key.name] = try key.read(text, directory: directory)
+        } catch {
+            problems.append(
+                ConfigurationProblem(
+                    line: lines[key.name], key: key.name, message: error.message))
+        }
+    }
+
+    var settings: [ConfigurationReading.Setting] {
+        ConfigurationKey.all.map {
+            .init(name: $0.name, text: texts[$0.name], line: lines[$0.name])
+        }
+    }
+
+    func line(_ key: String) -> Int? { lines[key] }
+
+    // Values that may be missing, because of an error or because the key is optional.
+
+    func text(_ key: String) -> String? {
+        if case .text(let text) = values[key] { text } else { nil }
+    }
+
+    func nodeName(_ key: String) -> NodeName? {
+        if case .nodeName(let name) = values[key] { name } else { nil }
+    }
+
+    func identifier(_ key: String) -> Identifier? {
+        if case .identifier(let identifier) = values[key] { identifier } else { nil }
+    }
+
+    func endpoint(_ key: String) -> Endpoint? {
+        if case .endpoint(let endpoint) = values[key] { endpoint } else { nil }
+    }
+
+    func span(_ key: String) -> Span? {
+        if case .duration(let span) = values[key] { span } else { nil }
+    }
+
+    func number(_ key: String) -> UInt64? {
+        if case .number(let number) = values[key] { number } else { nil }
+    }
+
+    func integer(_ key: String) -> Int? { number(key).map { Int(clamping: $0) } }
+
+    func choice<Choice: RawRepresentable<String>>(
+        _ key: String, _ type: Choice.Type = Choice.self
+    ) -> Choice? {
+        text(key).flatMap(Choice.init(rawValue:))
+    }
+}

@@ -1,0 +1,161 @@
+public import SanadCore
+
+/// What one node is, where its faces are, and how it replicates: the file, checked.
+///
+/// Every key with its type, default and range: `docs/formats/configuration.md`.
+public struct NodeConfiguration: Sendable, Equatable {
+    public struct Cluster: Sendable, Equatable {
+        public var id: Identifier
+        /// For people only.
+        public var name: String?
+    }
+
+    public enum InitialRole: String, Sendable {
+        case primary
+        case standby
+    }
+
+    public struct Node: Sendable, Equatable {
+        public var name: NodeName
+        /// Read only while the store is empty.
+        public var initialRole: InitialRole
+    }
+
+    public struct Store: Sendable, Equatable {
+        public var directory: String
+        public var memtableBytes: Int
+        public var segmentBytes: Int
+    }
+
+    public struct Peer: Sendable, Equatable {
+        public var name: NodeName
+        public var address: Endpoint
+        /// The peer's records API, told to clients; without a trailing slash.
+        public var recordsURL: String?
+    }
+
+    public struct Link: Sendable, Equatable {
+        public var listen: Endpoint
+        public var certificate: String
+        public var privateKey: String
+        public var authority: String
+        public var windowBytes: Int
+    }
+
+    public enum ReplicationMode: String, Sendable {
+        case sync
+        case async
+    }
+
+    public enum StandbyLoss: String, Sendable {
+        case block
+    }
+
+    public struct Replication: Sendable, Equatable {
+        public var mode: ReplicationMode
+        public var onStandbyLoss: StandbyLoss
+    }
+
+    public enum ArbiterKind: String, Sendable {
+        case none
+    }
+
+    public enum FailoverMode: String, Sendable {
+        case automatic
+        case manual
+    }
+
+    public struct Failover: Sendable, Equatable {
+        public var mode: FailoverMode
+        public var heartbeat: Span
+        public var lease: Span
+        /// Difference of the two hosts' clock rates, in parts per million.
+        public var driftPartsPerMillion: UInt64
+
+        /// How long the granter waits before its grant counts as expired: lease × (1 + drift),
+        /// rounded up.
+        public var grantWait: Span {
+            let drift = lease.nanoseconds * driftPartsPerMillion
+            return lease + Span(nanoseconds: (drift + 999_999) / 1_000_000)
+        }
+    }
+
+    /// Certificate and key of a face that speaks HTTPS.
+    public struct TLSFiles: Sendable, Equatable {
+        public var certificate: String
+        public var privateKey: String
+    }
+
+    public struct Records: Sendable, Equatable {
+        public var listen: Endpoint
+        /// Nil: plain HTTP.
+        public var tls: TLSFiles?
+        public var queueRequests: Int
+
+        /// This node's records API for clients; nil when it listens on every interface, since only
+        /// the peer's `peer.records_url` says then how clients reach it.
+        public var url: String? {
+            listen.isWildcard ? nil : "\(tls == nil ? "http" : "https")://\(listen)"
+        }
+    }
+
+    public struct Operations: Sendable, Equatable {
+        public var listen: Endpoint
+        /// Nil: plain HTTP.
+        public var tls: TLSFiles?
+    }
+
+    public struct Control: Sendable, Equatable {
+        public var socketPath: String
+    }
+
+    public enum LogLevel: String, Sendable {
+        case trace
+        case debug
+        case info
+        case notice
+        case warning
+        case error
+        case critical
+    }
+
+    public enum LogFormat: String, Sendable {
+        case text
+        case json
+    }
+
+    public struct Log: Sendable, Equatable {
+        public var level: LogLevel
+        public var format: LogFormat
+    }
+
+    public var cluster: Cluster
+    public var node: Node
+    public var store: Store
+    public var peer: Peer
+    public var link: Link
+    public var replication: Replication
+    public var arbiter: ArbiterKind
+    public var failover: Failover
+    public var records: Records
+    public var operations: Operations
+    public var control: Control
+    public var log: Log
+}
+
+/// A configuration that can be used, and what an operator should still know about it.
+public struct ConfigurationReading: Sendable, Equatable {
+    /// One key as it holds: from the file, or by default.
+    public struct Setting: Sendable, Equatable {
+        public var name: String
+        /// As written in the file; nil when the key is absent and has no default.
+        public var text: String?
+        /// Nil when the default holds.
+        public var line: Int?
+    }
+
+    public var configuration: NodeConfiguration
+    public var warnings: [ConfigurationProblem]
+    /// Every key, in the order of the reference.
+    public var settings: [Setting]
+}

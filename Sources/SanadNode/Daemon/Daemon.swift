@@ -1,0 +1,155 @@
+import Glibc
+public import Logging
+import NIOCore
+import SanadCore
+import UnixSignals
+
+/// The whole of `sanadd`: a node, its HTTP faces, signals and the service manager.
+public struct Daemon: Sendable {
+    private let configuration: NodeConfiguration
+    private let log: Logger
+    private let manager: ServiceManager
+
+    public init(configuration: NodeConfiguration, log: Logger, environment: [String: String]) {
+        self.configuration = configuration
+        self.log = log
+        manager = ServiceManager(environment: environment)
+    }
+
+    /// Runs until SIGTERM or SIGINT.
+    ///
+    /// - Throws: what kept the daemon from starting, or ended it.
+    public func run() async throws {
+        // A client that goes away in the middle of an answer is an ordinary thing.
+        signal(SIGPIPE, SIG_IGN)
+        let node = try RunningNode(configuration, log: log)
+        let faces: Faces
+        do {
+            faces = try await Faces.open(node.gate, configuration, log)
+        } catch {
+            await node.stop()
+            throw error
+        }
+        log.notice(
+            "started",
+            [
+                "version": "\(RunningNode.softwareVersion)", "node": "\(configuration.node.name)",
+                "records": "\(configuration.records.listen)",
+                "operations": "\(configuration.operations.listen)",
+            ])
+        manager.ready()
+        let problem = await untilTold(node, faces)
+        manager.stopping()
+        await faces.close()
+        await node.stop()
+        log.notice("stopped")
+        if let problem { throw DaemonFailure(problem: problem) }
+    }
+
+    private enum Ending: Sendable {
+        case told
+        case failed(String?)
+    }
+
+    /// - Returns: why the node ended by itself; nil when it was told to stop.
+    private func untilTold(_ node: RunningNode, _ faces: Faces) async -> String? {
+        let (endings, continuation) = AsyncStream<Ending>.makeStream()
+        // The tasks that do not end first are cancelled, or end with the node; none is waited for.
+        let watcher = Task { await keepWatch(node) }
+        let signals = Task {
+            let trapped = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+            // The sequence cancels its signal sources when it goes away, and the loop below keeps
+            // only its iterator.
+            defer { extendLifetime(trapped) }
+            for await signal in trapped {
+                guard signal == .sighup else {
+                    continuation.yield(.told)
+                    continue
+                }
+                await reload(node, faces)
+            }
+        }
+        Task { continuation.yield(.failed(await node.untilFinished())) }
+        defer {
+            watcher.cancel()
+            signals.cancel()
+        }
+        for await case .failed(let problem) in endings.prefix(1) { return problem }
+        return nil
+    }
+
+    private func reload(_ node: RunningNode, _ faces: Faces) async {
+        manager.reloading()
+        let answer = await node.gate.control(.reload)
+        faces.reloadCertificates(log)
+        log.notice("reload: \(answer.message); other keys need a restart")
+        manager.ready()
+    }
+
+    /// Tells the service manager that the commit thread lives; when it hangs, nothing is told and
+    /// the service manager restarts the daemon.
+    private func keepWatch(_ node: RunningNode) async {
+        guard let interval = manager.watchdogMilliseconds else { return }
+        while (try? await Task.sleep(for: .milliseconds(interval))) != nil {
+            let tick = Instant(nanoseconds: node.gate.status.tickNanoseconds)
+            if SystemClock.instant.since(tick) < .milliseconds(interval * 2) { manager.watchdog() }
+        }
+    }
+}
+
+/// Why a running daemon ended.
+public struct DaemonFailure: Error, CustomStringConvertible {
+    var problem: String
+    public var description: String { problem }
+}
+
+/// The HTTP servers of a node.
+private struct Faces {
+    let records: RecordsServer
+    let operations: OperationsServer
+
+    static func open(
+        _ gate: any NodeGate, _ configuration: NodeConfiguration, _ log: Logger
+    ) async throws -> Faces {
+        let records = try await RecordsServer.start(
+            gate: gate,
+            options: RecordsServerOptions(
+                host: configuration.records.listen.host, port: configuration.records.listen.port,
+                certificate: try certificate(configuration.records.tls),
+                controlSocketPath: configuration.control.socketPath), logger: log)
+        do {
+            let operations = try await OperationsServer.start(
+                gate: gate,
+                options: OperationsServerOptions(
+                    host: configuration.operations.listen.host,
+                    port: configuration.operations.listen.port,
+                    certificate: try certificate(configuration.operations.tls)), logger: log)
+            return Faces(records: records, operations: operations)
+        } catch {
+            await records.shutdown(deadline: .now())
+            throw error
+        }
+    }
+
+    private static func certificate(
+        _ files: NodeConfiguration.TLSFiles?
+    ) throws -> ServerCertificate? {
+        try files.map {
+            try ServerCertificate(certificatePath: $0.certificate, keyPath: $0.privateKey)
+        }
+    }
+
+    func reloadCertificates(_ log: Logger) {
+        do {
+            try records.reloadCertificate()
+            try operations.reloadCertificate()
+        } catch {
+            log.error("an HTTP server keeps its old certificate", ["error": "\(error)"])
+        }
+    }
+
+    func close() async {
+        await operations.shutdown()
+        await records.shutdown(deadline: .now() + .seconds(5))
+    }
+}

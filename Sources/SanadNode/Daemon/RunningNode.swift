@@ -1,0 +1,151 @@
+public import Logging
+import SanadCore
+import SanadLink
+import SanadStore
+import Synchronization
+
+/// Everything of a node but its HTTP faces: the store, the commit thread, the link.
+public final class RunningNode: Sendable {
+    /// The version of this software, as `status` tells it.
+    public static let softwareVersion = "0.1.0"
+
+    public let gate: any NodeGate
+    /// The port of the link's listener; nil on the node that dials.
+    public let linkPort: UInt16?
+
+    private let engineGate: EngineGate
+    private let mailbox: Mailbox
+    private let dialer: Dialer?
+    private let listener: LinkListener?
+    private let thread: OwnThread
+    private let finished: FinishedSignal
+
+    /// Opens the store and starts the node; it takes its role as soon as its peer has spoken.
+    ///
+    /// - Throws: `StoreError` or `LinkError`, when the store or the certificates cannot be used.
+    public init(_ configuration: NodeConfiguration, log: Logger) throws {
+        let tls = try TLSContext(
+            certificateFile: configuration.link.certificate,
+            privateKeyFile: configuration.link.privateKey,
+            authorityFile: configuration.link.authority)
+        var options = StoreOptions()
+        options.memtableBytes = configuration.store.memtableBytes
+        options.segmentBytesTarget = configuration.store.segmentBytes
+        let store = try Store.open(
+            directory: configuration.store.directory, options: options,
+            cluster: configuration.cluster.id, node: configuration.node.name,
+            makeStoreIdentifier: {
+                var generator = SystemRandomNumberGenerator()
+                return .random(using: &generator)
+            })
+        let mailbox = Mailbox(requestsMaximum: configuration.records.queueRequests)
+        let board = StatusBoard()
+        let gate = EngineGate(
+            table: store.table, mailbox: mailbox, board: board, log: store.log.makeReader(),
+            storeDirectory: configuration.store.directory, tls: tls)
+        let dials = configuration.node.name < configuration.peer.name
+        let dialer = dials ? Dialer() : nil
+        let engine = try Engine(
+            options: configuration.engineOptions(identity: store.identity), store: store,
+            mailbox: mailbox, board: board, gate: gate, log: log,
+            onLinkClosed: { dialer?.redial() })
+        let listener =
+            dials
+            ? nil
+            : try LinkListener(
+                host: configuration.link.listen.host, port: UInt16(configuration.link.listen.port),
+                context: tls, peers: [configuration.peer.name],
+                accepted: { mailbox.post(.linkConnected($0)) },
+                refused: { mailbox.post(.linkRefused(String(describing: $0))) })
+        let finished = FinishedSignal()
+        let hand = EngineHandOver(engine)
+        thread = OwnThread {
+            hand.engine.run()
+            finished.finish(problem: hand.engine.fatalProblem)
+        }
+        dialer?.start(
+            Dialer.Target(
+                host: configuration.peer.address.host,
+                port: UInt16(configuration.peer.address.port),
+                peer: configuration.peer.name), context: tls, mailbox: mailbox)
+        self.gate = gate
+        self.engineGate = gate
+        self.mailbox = mailbox
+        self.dialer = dialer
+        self.listener = listener
+        self.finished = finished
+        linkPort = listener?.boundPort
+    }
+
+    /// Returns when the node has ended: nil after `stop`, else the problem that ended it.
+    public func untilFinished() async -> String? { await finished.wait() }
+
+    /// Stops within `Limits.stopTimeout`: no new writes, those under way are answered.
+    public func stop() async {
+        mailbox.post(.stop)
+        _ = await finished.wait()
+        dialer?.stop()
+        listener?.stop()
+        thread.join()
+    }
+}
+
+/// Carries an engine to its thread.
+///
+/// `@unchecked Sendable`: the engine is made on one thread and handed over once, before that thread
+/// starts; afterwards only that thread uses it.
+private final class EngineHandOver: @unchecked Sendable {
+    let engine: Engine
+    init(_ engine: Engine) { self.engine = engine }
+}
+
+/// Tells any number of waiting tasks that the engine's thread has ended.
+private final class FinishedSignal: Sendable {
+    private enum State {
+        case running([CheckedContinuation<String?, Never>])
+        case finished(String?)
+    }
+
+    private let state = Mutex(State.running([]))
+
+    func finish(problem: String?) {
+        let waiting = state.withLock { state -> [CheckedContinuation<String?, Never>] in
+            guard case .running(let waiting) = state else { return [] }
+            state = .finished(problem)
+            return waiting
+        }
+        for continuation in waiting { continuation.resume(returning: problem) }
+    }
+
+    func wait() async -> String? {
+        await withCheckedContinuation { continuation in
+            let outcome: String?? = state.withLock { state in
+                switch state {
+                case .running(let waiting):
+                    state = .running(waiting + [continuation])
+                    return nil
+                case .finished(let problem): return .some(problem)
+                }
+            }
+            if let outcome { continuation.resume(returning: outcome) }
+        }
+    }
+}
+
+extension NodeConfiguration {
+    func engineOptions(identity: StoreIdentity) -> EngineOptions {
+        let scheme = records.tls == nil ? "http" : "https"
+        return EngineOptions(
+            replica: ReplicaOptions(
+                cluster: cluster.id, identity: identity, peer: peer.name,
+                mode: replication.mode == .sync ? .sync : .async,
+                isInitialPrimary: node.initialRole == .primary,
+                isFailoverAutomatic: failover.mode == .automatic,
+                timing: Timing(
+                    heartbeat: failover.heartbeat, lease: failover.lease,
+                    grantWait: failover.grantWait), windowBytes: link.windowBytes),
+            peerRecordsURL: peer.recordsURL,
+            recordsURL: "\(scheme)://\(records.listen.host):\(records.listen.port)",
+            softwareVersion: RunningNode.softwareVersion)
+    }
+}

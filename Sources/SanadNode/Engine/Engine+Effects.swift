@@ -1,0 +1,111 @@
+import Logging
+import SanadCore
+import SanadLink
+import SanadStore
+
+// Doing what the replica asks for, in its order.
+
+extension Engine {
+    func perform() {
+        guard !effects.isEmpty else { return }
+        var round: [Effect] = []
+        swap(&round, &effects)
+        for effect in round {
+            do throws(StoreError) {
+                try perform(effect)
+            } catch {
+                fatalProblem = String(describing: error)
+                // What follows may rely on what was not done: nothing more is sent.
+                dropLink(reason: "the store failed")
+                break
+            }
+        }
+        // The emptied array gives its capacity back for the next round.
+        if effects.isEmpty {
+            round.removeAll(keepingCapacity: true)
+            swap(&round, &effects)
+        }
+    }
+
+    private func perform(_ effect: Effect) throws(StoreError) {
+        switch effect {
+        case .send(let message): link?.enqueue(control: message.encoded())
+        case .ship(let frame): link?.enqueue(frame: frame.bytes)
+        case .append(let frame): appends.append(frame)
+        case .persist(let record): try store.nodeDatabase.save(record)
+        case .remember(let entry): try store.nodeDatabase.append(entry)
+        case .forget(let sequence): try store.nodeDatabase.removeHistory(after: sequence)
+        case .commit: break  // `apply` and `acknowledge` follow the replica's mark.
+        case .readLog(let sequence, let bytes):
+            followUps.append(.logRead(try reader.read(after: sequence, maximumBytes: bytes)))
+        case .findBoundary(let sequence): try findBoundary(sequence)
+        case .cutLog(let position): try cut(after: position)
+        case .closeLink(let reason): dropLink(reason: reason)
+        case .roleChanged(let role, let reason): roleChanged(role, reason)
+        case .abandonWrites(let reason):
+            pending.abandon(outcome: .unknown(gate.primaryHint, reason: reason))
+            refuseBacklog(reason)
+            conditions.deactivate()
+        case .report(let report): write(report)
+        }
+    }
+
+    private func findBoundary(_ sequence: Sequence) throws(StoreError) {
+        flushAppends()
+        let found = try store.log.boundary(at: sequence)
+        var offset = store.log.endOffset
+        if found != nil, let next = try reader.read(after: sequence, maximumBytes: 1).first {
+            offset = next.header.logOffset
+        }
+        followUps.append(.boundary(found, offset: offset))
+    }
+
+    private func cut(after position: Position) throws(StoreError) {
+        flushAppends()
+        let entry = try store.log.cut(
+            after: position, reason: "never acknowledged by both sites",
+            wallMilliseconds: now.wallMilliseconds)
+        applier.cut(after: position.sequence)
+        quarantineEntries = try store.nodeDatabase.quarantine().count
+        if let entry {
+            log.warning(
+                "moved the log's tail to quarantine",
+                ["log.position": "\(position)", "quarantine": "\(entry)"])
+        }
+        followUps.append(.logCut(offset: store.log.endOffset))
+    }
+
+    private func roleChanged(_ role: Role, _ reason: String) {
+        roleChanges += 1
+        if role == .primary, let heard = replica.peerHeard, replica.record.inSync.count == 1 {
+            lastPromotion = now.instant.since(heard)
+        }
+        var metadata: Logger.Metadata = [
+            "role": "\(role.rawValue)", "epoch": "\(replica.record.epoch)", "reason": "\(reason)",
+            "log.position": "\(replica.logEnd)",
+        ]
+        if let lastPromotion, role == .primary {
+            metadata["since.last.heartbeat.seconds"] = "\(lastPromotion.seconds)"
+        }
+        log.notice("role changed", metadata)
+        statusPublished = .zero
+    }
+
+    private func write(_ report: Report) {
+        switch report.level {
+        case .notice: log.notice("\(report.message)")
+        case .warning: log.warning("\(report.message)")
+        case .error: log.error("\(report.message)")
+        }
+    }
+}
+
+extension Logger {
+    /// The shorter spelling that the engine uses.
+    func notice(_ message: Message, _ metadata: Metadata) { notice(message, metadata: metadata) }
+    func warning(_ message: Message, _ metadata: Metadata) { warning(message, metadata: metadata) }
+    func error(_ message: Message, _ metadata: Metadata) { error(message, metadata: metadata) }
+    func critical(_ message: Message, _ metadata: Metadata) {
+        critical(message, metadata: metadata)
+    }
+}

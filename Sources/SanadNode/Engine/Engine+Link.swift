@@ -1,0 +1,99 @@
+import Logging
+import SanadCore
+import SanadLink
+
+/// What the links of this process have done, the closed ones included.
+struct LinkTotals {
+    var closed = LinkCounters()
+    var connections: UInt64 = 0
+    var refusals: UInt64 = 0
+    var lastError: String?
+}
+
+/// A packet that was taken apart and checked.
+enum InboundPacket {
+    case message(Message)
+    case frame(Frame)
+}
+
+// The connection to the peer: one at a time, read and written on the engine's thread.
+
+extension Engine {
+    func linkConnected(_ connection: LinkConnection) {
+        if link != nil { dropLink(reason: "the peer connected anew", redial: false) }
+        link = connection
+        // The peer's first words may have come with the handshake, where `poll` does not see them.
+        linkHasMore = true
+        linkTotals.connections += 1
+        linkTotals.lastError = nil
+        log.notice("link up", ["peer": "\(connection.peer)"])
+        feed(.linkUp)
+    }
+
+    /// Closes the link, tells the replica, and lets the dialler try again.
+    func dropLink(reason: String, redial: Bool = true) {
+        guard let connection = link else { return }
+        // What was queued before the reason to close, a refusal above all, should still arrive.
+        _ = try? connection.flush()
+        link = nil
+        linkHasMore = false
+        linkTotals.closed.add(connection.counters)
+        linkTotals.lastError = reason
+        connection.close()
+        log.warning("link down", ["peer": "\(connection.peer)", "reason": "\(reason)"])
+        followUps.append(.linkDown)
+        if redial { onLinkClosed() }
+    }
+
+    func flushLink() {
+        guard let link, link.hasQueued else { return }
+        do throws(LinkError) {
+            _ = try link.flush()
+        } catch {
+            dropLink(reason: String(describing: error))
+            feed(.tick)
+        }
+    }
+
+    func receiveFromLink() {
+        guard let current = link else { return }
+        var ending: String?
+        do {
+            linkHasMore = try current.receive { packet in
+                switch packet {
+                case .control(let bytes):
+                    inbound.append(.message(try Message(decoding: bytes)))
+                case .frame(let bytes): inbound.append(.frame(try Frame(decoding: bytes)))
+                }
+            }
+        } catch {
+            linkHasMore = false
+            ending = String(describing: error)
+        }
+        // What came before the end counts: a refusal says why the link ends.
+        for packet in inbound {
+            // A packet may end the link; what came after it on the same link has no meaning.
+            guard link === current else { break }
+            switch packet {
+            case .message(let message): feed(.message(message))
+            case .frame(let frame): feed(.frame(frame))
+            }
+        }
+        inbound.removeAll(keepingCapacity: true)
+        if let ending, link === current {
+            dropLink(reason: ending)
+            feed(.tick)
+        }
+    }
+}
+
+extension LinkCounters {
+    mutating func add(_ other: LinkCounters) {
+        plainBytesSent += other.plainBytesSent
+        plainBytesReceived += other.plainBytesReceived
+        wireBytesSent += other.wireBytesSent
+        wireBytesReceived += other.wireBytesReceived
+        packetsSent += other.packetsSent
+        packetsReceived += other.packetsReceived
+    }
+}

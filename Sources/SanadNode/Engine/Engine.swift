@@ -1,0 +1,284 @@
+import Glibc
+import Logging
+import SanadCore
+import SanadLink
+import SanadStore
+
+/// What the engine needs beside its store.
+struct EngineOptions: Sendable {
+    var replica: ReplicaOptions
+    var peerRecordsURL: String?
+    var recordsURL: String?
+    var softwareVersion: String
+}
+
+/// The commit thread: it owns the replica's decisions, the log's writer and the link.
+///
+/// One round of `run` takes what has gathered while the last one worked: bytes from the peer,
+/// events, writes. What must go to the peer is sent before the local fsync, so that both sites
+/// write side by side. Nothing waits for a timer.
+final class Engine {
+    let options: EngineOptions
+    let store: Store
+    let mailbox: Mailbox
+    let board: StatusBoard
+    let gate: EngineGate
+    let log: Logger
+    let reader: LogReader
+    let onLinkClosed: @Sendable () -> Void
+
+    var replica: Replica
+    var applier: Applier
+    var now: Now
+
+    var effects: [Effect] = []
+    var followUps: [Input] = []
+    /// Frames whose append has been asked for and not done.
+    var appends: [Frame] = []
+    var appendBlockedSince: Instant?
+
+    var link: LinkConnection?
+    var linkHasMore = false
+    /// What the last read of the link brought, kept for its capacity.
+    var inbound: [InboundPacket] = []
+    var linkTotals = LinkTotals()
+
+    /// Writes taken from the mailbox and not yet in a frame.
+    var backlog: [WriteRequest] = []
+    var backlogStart = 0
+    var backlogSince = Instant.zero
+    var pending = PendingWrites()
+    var conditions = ConditionIndex()
+    let idempotency: IdempotencyMemory
+
+    var statusPublished = Instant.zero
+    var publishedMarks: [Sequence] = []
+    var roleChanges: UInt64 = 0
+    var commits: UInt64 = 0
+    var transactions: UInt64 = 0
+    var lastPromotion: Span?
+    var quarantineEntries = 0
+    var stopDeadline: Instant?
+    /// Set when the process has to end because its disk cannot be trusted.
+    var fatalProblem: String?
+
+    init(
+        options: EngineOptions, store: Store, mailbox: Mailbox, board: StatusBoard,
+        gate: EngineGate, log: Logger, onLinkClosed: @escaping @Sendable () -> Void
+    ) throws(StoreError) {
+        self.options = options
+        self.store = store
+        self.mailbox = mailbox
+        self.board = board
+        self.gate = gate
+        self.log = log
+        self.onLinkClosed = onLinkClosed
+        reader = store.log.makeReader()
+        idempotency = try IdempotencyMemory(table: store.table)
+        now = SystemClock.now
+        let record =
+            try store.nodeDatabase.clusterRecord() ?? .initial(cluster: options.replica.cluster)
+        let applied = store.table.applied
+        let appliedOffset =
+            try reader.read(after: applied, maximumBytes: 1).first?.header.logOffset
+            ?? store.log.endOffset
+        let committed = max(applied, store.log.knownCommitted)
+        replica = Replica(
+            options: options.replica,
+            recovered: RecoveredState(
+                record: record, history: try store.nodeDatabase.history(), logEnd: store.log.end,
+                logEndOffset: store.log.endOffset, committed: committed, applied: applied),
+            now: now)
+        applier = Applier(table: store.table, reader: reader, appliedOffset: appliedOffset)
+        quarantineEntries = try store.nodeDatabase.quarantine().count
+        let mailbox = self.mailbox
+        store.table.setRoomAvailable { mailbox.post(.tableHasRoom) }
+        store.table.onFailure { problem in mailbox.post(.tableFailed(String(describing: problem))) }
+    }
+
+    /// Runs until it is stopped or its disk fails. Called on the engine's own thread.
+    func run() {
+        while true {
+            now = SystemClock.now
+            receiveFromLink()
+            for event in mailbox.takeEvents() { handle(event) }
+            admitWrites()
+            feed(.tick)
+            finishRound()
+            if let fatalProblem {
+                log.critical(
+                    "stopping: the store cannot be trusted", ["problem": "\(fatalProblem)"])
+                break
+            }
+            if let stopDeadline, pending.isEmpty || now.instant >= stopDeadline { break }
+            waitForWork()
+        }
+        end()
+    }
+
+    /// Everything that follows from this round's inputs: ship, append, acknowledge, publish.
+    private func finishRound() {
+        flushLink()
+        flushAppends()
+        flushLink()
+        apply()
+        acknowledge()
+        expireWrites()
+        flushLink()
+        publishStatus()
+    }
+
+    // MARK: Inputs
+
+    /// Gives the replica one input and does what it asks for, including what follows from that.
+    func feed(_ input: Input) {
+        replica.step(input, now: now, into: &effects)
+        perform()
+        while !followUps.isEmpty {
+            let next = followUps.removeFirst()
+            replica.step(next, now: now, into: &effects)
+            perform()
+        }
+    }
+
+    private func handle(_ event: EngineEvent) {
+        switch event {
+        case .linkConnected(let connection): linkConnected(connection)
+        case .linkRefused(let reason):
+            linkTotals.refusals += 1
+            // A peer that is away is said once, not at every attempt.
+            guard linkTotals.lastError != reason else { return }
+            linkTotals.lastError = reason
+            log.warning("no link", ["reason": "\(reason)"])
+        case .tableHasRoom: break
+        case .tableFailed(let problem): fatalProblem = problem
+        case .control(let command, let continuation):
+            continuation.resume(returning: answer(command))
+        case .stop:
+            stopDeadline = now.instant + Limits.stopTimeout
+            gate.close()
+        }
+    }
+
+    // MARK: Appending
+
+    /// Appends what has gathered, durably, and tells the replica.
+    func flushAppends() {
+        while !appends.isEmpty {
+            var count = 0
+            var bytes = 0
+            while count < appends.count, bytes < Limits.appendBatchBytesMaximum {
+                bytes += appends[count].bytes.count
+                count += 1
+            }
+            do throws(StoreError) {
+                try store.log.append(appends[..<count])
+            } catch {
+                return appendFailed(error)
+            }
+            appendBlockedSince = nil
+            for frame in appends[..<count] {
+                applier.add(frame)
+                if replica.role == .primary { transactions += frame.header.transactionCount }
+            }
+            appends.removeFirst(count)
+            commits += 1
+            now = SystemClock.now
+            feed(.appended(store.log.end, offset: store.log.endOffset))
+        }
+    }
+
+    /// A full disk is waited for, as long as a lease: then the other site is the better primary.
+    /// After any other error nobody knows what is on the disk.
+    private func appendFailed(_ error: StoreError) {
+        guard error.code == .diskFull, !error.isFatal else {
+            fatalProblem = String(describing: error)
+            return
+        }
+        let since = appendBlockedSince ?? now.instant
+        if appendBlockedSince == nil { log.error("disk full", ["error": "\(error)"]) }
+        appendBlockedSince = since
+        if now.instant.since(since) > options.replica.timing.lease {
+            fatalProblem = "the disk has been full for a lease: \(error)"
+        }
+    }
+
+    // MARK: Applying and acknowledging
+
+    private func apply() {
+        let before = applier.applied
+        do throws(StoreError) {
+            applyHasMore = try applier.advance(
+                to: min(replica.committed, store.log.end.sequence),
+                budgetBytes: Limits.appendBatchBytesMaximum)
+        } catch {
+            fatalProblem = String(describing: error)
+            return
+        }
+        guard applier.applied > before else { return }
+        if pending.isEmpty { conditions.deactivate() }
+        feed(.applied(applier.applied, offset: applier.appliedOffset))
+    }
+
+    var applyHasMore = false
+
+    /// Answers what is committed and visible, if this node may acknowledge at this very moment.
+    private func acknowledge() {
+        guard !pending.isEmpty else { return }
+        guard replica.isWritable(at: SystemClock.instant) else { return }
+        let both =
+            replica.needsStandby
+            || (replica.peerProgress?.durable ?? .zero) >= applier.applied
+        _ = pending.acknowledge(
+            upTo: applier.applied, epoch: replica.record.epoch,
+            durability: both ? .bothSites : .oneSite)
+    }
+
+    // MARK: Waiting
+
+    private func waitForWork() {
+        guard !applyHasMore, !linkHasMore else { return }
+        mailbox.wake.prepareToWait()
+        defer { mailbox.wake.finishWaiting() }
+        guard mailbox.isEmpty(ignoringWrites: isBacklogged) else { return }
+        var entries = [
+            pollfd(fd: mailbox.wake.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: -1, events: 0, revents: 0),
+        ]
+        if let link {
+            entries[1].fd = link.descriptor
+            entries[1].events = Int16(link.hasQueued ? POLLIN | POLLOUT : POLLIN)
+        }
+        _ = poll(&entries, 2, waitMilliseconds())
+    }
+
+    private func waitMilliseconds() -> Int32 {
+        var deadline = min(replica.nextDeadline, now.instant + .seconds(1))
+        if statusIsStale { deadline = min(deadline, statusPublished + Self.statusSpacing) }
+        if appendBlockedSince != nil { deadline = min(deadline, now.instant + .milliseconds(100)) }
+        let wait = deadline.since(SystemClock.instant)
+        // Rounded up, so that the round after it finds the deadline passed.
+        return Int32((wait.nanoseconds + 999_999) / 1_000_000)
+    }
+
+    private func end() {
+        gate.close()
+        let hint = gate.primaryHint
+        pending.abandon(outcome: .unknown(hint, reason: "the node stopped"))
+        refuseBacklog("the node is stopping")
+        mailbox.takeWrites(into: &backlog)
+        refuseBacklog("the node is stopping")
+        for event in mailbox.takeEvents() {
+            if case .control(_, let continuation) = event {
+                continuation.resume(
+                    returning: ControlAnswer(done: false, message: "the node is stopping"))
+            }
+        }
+        link?.close()
+        store.close()
+        board.update { status in
+            status.role = "stopped"
+            status.writable = false
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import SanadCore
+import SanadStore
+
+/// Which `Idempotency-Key` belongs to which transaction: kept as records of two collections that no
+/// client can name, so that it is as durable, as atomic and as replicated as the write itself, and
+/// survives a failover.
+///
+/// A key is kept for at least `Limits.idempotencyTransactionsMinimum` transactions: each keyed
+/// transaction takes the slot of its sequence, and forgets the key that was there.
+struct IdempotencyMemory {
+    /// Collections that begin with `~` are never shown to clients.
+    static let keys = Array("~once".utf8)
+    private static let slots = Array("~slot".utf8)
+    /// Mutations that a key adds to its transaction.
+    static let mutationsAdded = 3
+
+    private let reader: RecordReader
+
+    init(table: RecordTable) throws(StoreError) { reader = try table.makeReader() }
+
+    /// The epoch in which the key was used, as its record says.
+    func epoch(of key: String) throws(StoreError) -> Epoch {
+        let found = try reader.get(collection: Self.keys, key: Array(key.utf8))
+        let text = found.map { String(decoding: $0.value, as: UTF8.self) }
+        return Epoch(text.flatMap { UInt64($0) } ?? 0)
+    }
+
+    /// Adds what remembers `key` to the transaction that will get `sequence`.
+    func remember(
+        _ key: String, in transaction: inout TransactionBytes, epoch: Epoch, sequence: Sequence
+    ) throws(StoreError) {
+        let slot = String(sequence.value % UInt64(Limits.idempotencyTransactionsMinimum))
+        let former = try reader.get(collection: Self.slots, key: Array(slot.utf8))
+        if let former {
+            transaction.append(
+                .delete, collection: "~once", key: String(decoding: former.value, as: UTF8.self))
+        }
+        transaction.append(.put, collection: "~once", key: key, value: String(epoch.value))
+        transaction.append(.put, collection: "~slot", key: slot, value: key)
+    }
+}

@@ -1,0 +1,90 @@
+public import SanadCore
+internal import Synchronization
+
+/// What one segment file holds.
+public struct SegmentInfo: Hashable, Sendable {
+    /// The file's name inside `segments/`.
+    public var file: String
+    public var first: Sequence
+    public var last: Sequence
+    /// A segment holds one epoch.
+    public var epoch: Epoch
+    /// Size of the file and its WAL.
+    public var bytes: UInt64
+    public var isSealed: Bool
+    public var frames: Int
+}
+
+/// What a verification of the whole log found.
+public struct VerifyReport: Sendable {
+    public var segments = 0
+    public var frames = 0
+    public var transactions: UInt64 = 0
+    public var bytes: UInt64 = 0
+    /// The boundary up to which everything is as it was written.
+    public var verified = Position.origin
+    /// The first thing that is not; nil when the whole log is sound.
+    public var problem: StoreError?
+}
+
+/// Reads the log beside its writer, over read-only connections of its own that never checkpoint.
+///
+/// Any thread may call it; calls take turns.
+public final class LogReader: Sendable {
+    private let core: Mutex<LogReaderCore>
+
+    init(catalog: SegmentCatalog) { core = Mutex(LogReaderCore(catalog: catalog)) }
+
+    /// Consecutive durable frames, the first of which follows `sequence`, verified one by one and
+    /// against each other.
+    ///
+    /// - Parameter maximumBytes: enough frames for this many bytes, at least one if there is one.
+    /// - Returns: nothing at the log's end.
+    /// - Throws: `.notHeld` when retention has removed the frame, `.notABoundary` when `sequence`
+    ///   is inside a frame, `.corrupt` with file and row.
+    public func read(after sequence: Sequence, maximumBytes: Int) throws(StoreError) -> [Frame] {
+        try core.withLock { core throws(StoreError) in
+            try core.read(after: sequence, maximumBytes: maximumBytes, previous: nil)
+        }
+    }
+
+    /// The segment files, oldest first. Counts rows: for operators.
+    public func segments() throws(StoreError) -> [SegmentInfo] {
+        try core.withLock { core throws(StoreError) in try core.segments() }
+    }
+
+    /// Verifies the chain of the whole log, across files.
+    ///
+    /// - Parameter progress: called with the state so far after each read; false ends the work.
+    public func verify(
+        progress: (VerifyReport) -> Bool = { _ in true }
+    ) throws(StoreError) -> VerifyReport {
+        var report = VerifyReport()
+        let entries = core.withLock { $0.catalog.entries }
+        guard let first = entries.first?.first else { return report }
+        report.segments = entries.count
+        var position: Position?
+        var next = Sequence(first.value - 1)
+        while true {
+            let frames: [Frame]
+            do throws(StoreError) {
+                let (after, known) = (next, position)
+                frames = try core.withLock { core throws(StoreError) in
+                    try core.read(
+                        after: after, maximumBytes: Limits.catchUpReadBytes, previous: known)
+                }
+            } catch  where error.code == .corrupt {
+                report.problem = error
+                return report
+            }
+            guard let last = frames.last else { return report }
+            report.frames += frames.count
+            report.transactions += last.header.last.value - next.value
+            report.bytes += frames.reduce(0) { $0 + UInt64($1.bytes.count) }
+            report.verified = last.position
+            position = last.position
+            next = last.header.last
+            guard progress(report) else { return report }
+        }
+    }
+}

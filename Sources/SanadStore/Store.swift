@@ -1,0 +1,57 @@
+public import SanadCore
+
+/// One node's data directory, opened by one process.
+///
+/// Not thread-safe: the store, `nodeDatabase` and `log` belong to the node thread. `table` and the
+/// readers may be used from any thread.
+public final class Store {
+    public let cluster: Identifier
+    public let identity: StoreIdentity
+    public let nodeDatabase: NodeDatabase
+    public let log: SegmentLog
+    public let table: RecordTable
+
+    /// Opens the store, or makes a new one when the directory is missing or empty.
+    ///
+    /// After it, the record table stands at `table.applied`; the frames of the log that follow and
+    /// are known to be committed are for the caller to insert.
+    ///
+    /// - Throws: `.locked`, `.foreignStore`, `.newerFormat`, `.corrupt`, `.io`, `.diskFull`.
+    public static func open(
+        directory: String, options: StoreOptions = StoreOptions(), cluster: Identifier,
+        node: NodeName, makeStoreIdentifier: @Sendable () -> Identifier
+    ) throws(StoreError) -> sending Store {
+        try Store(directory, options, cluster, node, makeStoreIdentifier)
+    }
+
+    private init(
+        _ directory: String, _ options: StoreOptions, _ cluster: Identifier, _ node: NodeName,
+        _ makeStoreIdentifier: @Sendable () -> Identifier
+    ) throws(StoreError) {
+        try Files.makeDirectory(directory)
+        let lock = try DirectoryLock(directory + "/lock")
+        self.cluster = cluster
+        let database = try NodeDatabase(
+            path: directory + "/node.db", options: options, cluster: cluster, node: node,
+            lock: lock, makeStoreIdentifier: makeStoreIdentifier)
+        nodeDatabase = database
+        identity = try database.identity(cluster: cluster, node: node)
+        let table = try RecordTable(
+            directory: directory, cluster: cluster, options: options, lock: lock)
+        self.table = table
+        do throws(StoreError) {
+            log = try SegmentLog(
+                directory: directory, cluster: cluster, options: options, node: database,
+                applied: { table.applied })
+            try table.start()
+        } catch {
+            table.close()
+            throw error
+        }
+    }
+
+    deinit { table.close() }
+
+    /// Stops the flush thread and waits for it. Nothing depends on this having been called.
+    public func close() { table.close() }
+}

@@ -1,0 +1,29 @@
+public import SanadCore
+
+/// What a store may use.
+public struct StoreOptions: Sendable {
+    /// Committed bytes that wait in memory for the record table before `insert` refuses more.
+    public var memtableBytes = Limits.memtableBytesDefault
+    /// A segment is sealed at this size.
+    public var segmentBytesTarget = Limits.segmentBytesTarget
+    /// An export that takes longer ends with `.snapshotExpired`, so that the WAL of the record
+    /// table can be used again.
+    public var readTransactionMaximum = Limits.readTransactionMaximum
+    /// The memtable is flushed when nothing was inserted for this long.
+    public var flushIdle = Span.seconds(1)
+    /// The memtable is flushed when its oldest entry has this age.
+    public var flushAge = Span.seconds(30)
+    /// Page cache of the connection that writes the record table.
+    public var tableCacheKibibytes = 32 << 10
+
+    /// Page size of new segments, in bytes.
+    var segmentPageBytes = 8_192
+    /// The active segment's WAL is moved into its file when it holds this many bytes.
+    var segmentCheckpointBytes = 8 << 20
+    /// Page size of a new record table, in bytes.
+    var tablePageBytes = 8_192
+    /// The SQLite VFS to use, for tests that make it fail.
+    var vfs: String?
+
+    public init() {}
+}

@@ -1,0 +1,123 @@
+import Glibc
+internal import SanadCore
+
+/// The connection that writes `records.db`: the only one that writes and checkpoints it.
+final class RecordFile {
+    private let connection: SQLiteConnection
+    private let upsert: SQLiteStatement
+    private let delete: SQLiteStatement
+    private let advance: SQLiteStatement
+
+    private static let schema = """
+        CREATE TABLE meta (
+            id INTEGER PRIMARY KEY CHECK (id = 1), cluster BLOB NOT NULL,
+            applied_epoch INTEGER NOT NULL, applied_sequence INTEGER NOT NULL,
+            applied_hash BLOB NOT NULL) STRICT;
+        CREATE TABLE records (
+            name TEXT PRIMARY KEY COLLATE BINARY, sequence INTEGER NOT NULL,
+            checksum INTEGER NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+        """
+
+    init(path: String, cluster: Identifier, options: StoreOptions) throws(StoreError) {
+        let connection = try SQLiteConnection(path: path, access: .create, vfs: options.vfs)
+        self.connection = connection
+        try Pragmas(
+            pageBytes: options.tablePageBytes, synchronous: .normal,
+            cacheKibibytes: options.tableCacheKibibytes, journalBytesLimit: 64 << 20
+        ).apply(toWriter: connection)
+        if try FileFormat.records.check(connection) == false {
+            try connection.transaction { () throws(StoreError) in
+                try connection.execute(Self.schema)
+                let statement = try connection.prepare("INSERT INTO meta VALUES (1, ?, ?, ?, ?)")
+                statement.bind(1, copying: cluster.bytes)
+                Position.origin.bind(to: statement, at: 2)
+                try statement.run()
+                try FileFormat.records.mark(connection)
+            }
+            // An empty WAL, and everything synced, before anybody relies on the file.
+            _ = try connection.checkpoint(.truncate)
+            try Files.synchronizeDirectory(Files.parent(of: path))
+        }
+        // The guard by sequence makes a replay over newer rows harmless.
+        upsert = try connection.prepare(
+            """
+            INSERT INTO records (name, sequence, checksum, value) VALUES (?1, ?2, ?3, ?4)
+            ON CONFLICT (name) DO UPDATE
+            SET sequence = excluded.sequence, checksum = excluded.checksum, value = excluded.value
+            WHERE excluded.sequence >= records.sequence
+            """)
+        delete = try connection.prepare("DELETE FROM records WHERE name = ?1 AND sequence <= ?2")
+        advance = try connection.prepare(
+            "UPDATE meta SET applied_epoch = ?1, applied_sequence = ?2, applied_hash = ?3")
+    }
+
+    /// The boundary up to which the table holds the log.
+    func applied(cluster: Identifier) throws(StoreError) -> Position {
+        let statement = try connection.prepare("SELECT * FROM meta")
+        defer { statement.reset() }
+        guard try statement.step(), let position = Position(statement, column: 2) else {
+            throw StoreError(
+                .corrupt, operation: "open the record table", path: connection.path,
+                message: "the meta row is missing or malformed",
+                hint: "remove records.db when the log begins at 1; else reseed this node")
+        }
+        guard Identifier(bytes: statement.buffer(1)) == cluster else {
+            throw StoreError(
+                .foreignStore, operation: "open the record table", path: connection.path,
+                message: "it belongs to another cluster")
+        }
+        return position
+    }
+
+    /// Writes a generation's mutations and the position that they reach in one transaction, in
+    /// the order of their names, which makes the writes sequential.
+    func apply(_ generation: Generation) throws(StoreError) {
+        let entries = generation.sortedNewest()
+        let scratch = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: Limits.collectionBytesMaximum + 1 + Limits.keyBytesMaximum, alignment: 8)
+        defer { scratch.deallocate() }
+        try connection.transaction { () throws(StoreError) in
+            for entry in entries {
+                let entry = entry.pointee
+                let name = entry.storeName(into: scratch)
+                let statement: SQLiteStatement
+                switch entry.operation {
+                case .put:
+                    statement = upsert
+                    statement.bind(3, bits: RowChecksum.of(name, entry.sequence, entry.value))
+                    statement.bind(4, borrowing: entry.value)
+                case .delete:
+                    statement = delete
+                }
+                statement.bind(1, borrowingText: name)
+                statement.bind(2, entry.sequence)
+                try statement.run()
+            }
+            generation.end.bind(to: advance, at: 1)
+            try advance.run()
+        }
+        // The entries live as long as their generation.
+        withExtendedLifetime(generation) {}
+    }
+
+    /// Moves the WAL into the file, as far as readers let it.
+    ///
+    /// - Returns: whether everything committed is now synced.
+    func checkpoint() throws(StoreError) -> Bool {
+        do throws(StoreError) {
+            return try connection.checkpoint(.passive) == 0
+        } catch  where error.code == .diskFull || error.code == .busy {
+            // The next flush tries again; the transaction itself is in the WAL.
+            return false
+        }
+    }
+}
+
+/// Finds changed bytes in a row: SQLite's own pages have no checksum.
+enum RowChecksum {
+    static func of(
+        _ name: UnsafeRawBufferPointer, _ sequence: UInt64, _ value: UnsafeRawBufferPointer
+    ) -> UInt64 {
+        XXHash64.hash(value, seed: XXHash64.hash(name, seed: sequence))
+    }
+}

@@ -1,0 +1,181 @@
+public import SanadCore
+internal import Synchronization
+
+/// What memory knows about a record.
+public enum MemoryLookup: Equatable, Sendable {
+    case value([UInt8], Sequence)
+    case deleted
+    /// Nothing: the record table has the answer.
+    case unknown
+}
+
+/// The records: what is committed, in memory and in `records.db`, with the thread that moves it
+/// from the one to the other.
+///
+/// One thread, the node's, inserts; everything else may be called from any thread.
+public final class RecordTable: Sendable {
+    private struct Callbacks {
+        var roomAvailable: @Sendable () -> Void = {}
+        var failure: @Sendable (StoreError) -> Void = { _ in }
+    }
+
+    let path: String
+    let options: StoreOptions
+    private let memory: Mutex<MemTable>
+    private let file: Mutex<RecordFile>
+    private let points: Mutex<RecordReaderCore?>
+    private let callbacks = Mutex(Callbacks())
+    private let thread = Mutex<WorkerThread?>(nil)
+    private let signal = ThreadSignal()
+    private let lock: DirectoryLock
+
+    init(
+        directory: String, cluster: Identifier, options: StoreOptions, lock: DirectoryLock
+    ) throws(StoreError) {
+        self.lock = lock
+        path = directory + "/records.db"
+        self.options = options
+        let file = try RecordFile(path: path, cluster: cluster, options: options)
+        let applied = try file.applied(cluster: cluster)
+        memory = Mutex(MemTable(applied: applied, bytesMaximum: options.memtableBytes))
+        self.file = Mutex(file)
+        points = Mutex(nil)
+    }
+
+    /// The sequence of the last frame inserted.
+    public var applied: Sequence { appliedPosition.sequence }
+
+    /// The boundary after the last frame inserted.
+    public var appliedPosition: Position { memory.withLock { $0.applied } }
+
+    /// The boundary up to which `records.db` holds everything; a start replays the log from here.
+    public var flushedPosition: Position { memory.withLock { $0.flushed } }
+
+    /// The boundary up to which `records.db` holds everything even after a power loss, which may
+    /// take back what `flushedPosition` tells. The log must be kept from here; the origin until
+    /// the first flush after a start.
+    public var durablePosition: Position { memory.withLock { $0.durable } }
+
+    /// Takes a committed frame, the next one in log order; one that was taken before is ignored.
+    ///
+    /// - Returns: false when memory is full and the flush has not caught up. The call set with
+    ///   `setRoomAvailable` tells when to try again.
+    public func insert(_ frame: Frame) -> Bool {
+        let now = Clock.monotonic()
+        switch memory.withLock({ $0.insert(frame, now: now) }) {
+        case .refused: return false
+        case .taken: return true
+        case .takenAndWake:
+            signal.raise()
+            return true
+        }
+    }
+
+    /// Sets what the flush thread calls once there is room after a refused insertion.
+    public func setRoomAvailable(_ callback: @escaping @Sendable () -> Void) {
+        callbacks.withLock { $0.roomAvailable = callback }
+    }
+
+    /// Sets what the flush thread calls when a flush failed. After a fatal error it has stopped,
+    /// and the node must exit; after another one (a full disk) it tries again each second.
+    public func onFailure(_ callback: @escaping @Sendable (StoreError) -> Void) {
+        callbacks.withLock { $0.failure = callback }
+    }
+
+    /// Asks for a flush of what is in memory, without waiting for it.
+    public func requestFlush() {
+        memory.withLock { $0.isFlushRequested = true }
+        signal.raise()
+    }
+
+    /// The sequence of the transaction that last put a record; nil when there is no such record.
+    public func currentSequence(
+        collection: UnsafeRawBufferPointer, key: UnsafeRawBufferPointer
+    ) throws(StoreError) -> Sequence? {
+        let known: (found: Bool, sequence: Sequence?) = memory.withLock {
+            guard let entry = $0.find(collection: collection, key: key) else { return (false, nil) }
+            return (true, entry.operation == .put ? Sequence(entry.sequence) : nil)
+        }
+        if known.found { return known.sequence }
+        let name = StoredName.of(collection, key)
+        return try points.withLock { reader throws(StoreError) in
+            if let reader { return try reader.sequence(name) }
+            let opened = try RecordReaderCore(path: path, options: options)
+            reader = opened
+            return try opened.sequence(name)
+        }
+    }
+
+    /// What memory knows about a record, under a short lock.
+    public func lookupInMemory(
+        collection: UnsafeRawBufferPointer, key: UnsafeRawBufferPointer
+    ) -> MemoryLookup {
+        memory.withLock {
+            guard let entry = $0.find(collection: collection, key: key) else { return .unknown }
+            switch entry.operation {
+            case .put: return .value([UInt8](entry.value), Sequence(entry.sequence))
+            case .delete: return .deleted
+            }
+        }
+    }
+
+    /// A reader with a connection of its own.
+    public func makeReader() throws(StoreError) -> RecordReader { try RecordReader(table: self) }
+
+    /// What memory holds beyond `stored`, and the position that it reaches; nil when a flush has
+    /// taken a part of it away since `stored` was read.
+    func parts(after stored: Sequence) -> (parts: [Generation.Part], position: Position)? {
+        memory.withLock { memory in
+            memory.parts(after: stored).map { ($0, memory.applied) }
+        }
+    }
+
+    /// Starts the flush thread.
+    func start() throws(StoreError) {
+        let worker = try WorkerThread(niceness: 10) { [self] in runFlushes() }
+        thread.withLock { $0 = worker }
+    }
+
+    /// Flushes what is cheap, and waits for the flush thread to end.
+    func close() {
+        memory.withLock { $0.isStopping = true }
+        signal.raise()
+        let worker = thread.withLock { $0.take() }
+        worker?.join()
+    }
+
+    private func runFlushes() {
+        while true {
+            let now = Clock.monotonic()
+            let step = memory.withLock {
+                $0.nextStep(
+                    now: now, idle: options.flushIdle.nanoseconds,
+                    age: options.flushAge.nanoseconds)
+            }
+            switch step {
+            case .stop: return
+            case .wait(let nanoseconds): signal.wait(nanoseconds: nanoseconds)
+            case .flush(let generation): flush(generation)
+            }
+        }
+    }
+
+    private func flush(_ generation: Generation) {
+        do throws(StoreError) {
+            try file.withLock { file throws(StoreError) in try file.apply(generation) }
+            // Room first: the checkpoint works on what is already safe.
+            let wanted = memory.withLock { $0.finishFlush(now: Clock.monotonic()) }
+            if wanted { callbacks.withLock { $0.roomAvailable }() }
+            if try file.withLock({ file throws(StoreError) in try file.checkpoint() }) {
+                memory.withLock { $0.durable = generation.end }
+            }
+        } catch {
+            let failure = error.code == .diskFull ? error : error.fatal
+            let isNew = memory.withLock { memory in
+                defer { memory.failFlush(failure, retryAt: Clock.monotonic() + 1_000_000_000) }
+                return memory.failure == nil
+            }
+            if isNew { callbacks.withLock { $0.failure }(failure) }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+import Glibc
+
+/// What the kernel says of one process (proc(5)).
+struct ProcessUsage {
+    var residentBytes: UInt64
+    var peakResidentBytes: UInt64
+    /// User and system time of all its threads, in seconds.
+    var processorSeconds: Double
+
+    init(of process: Int32) throws {
+        let status = try readLines("/proc/\(process)/status")
+        residentBytes = try Self.bytes("VmRSS:", in: status, of: process)
+        peakResidentBytes = try Self.bytes("VmHWM:", in: status, of: process)
+        let text = String(decoding: try readFile("/proc/\(process)/stat"), as: UTF8.self)
+        // The name in parentheses may hold spaces: the fields are counted after it.
+        guard let close = text.lastIndex(of: ")") else { throw Failure("no process \(process)") }
+        let fields = text[close...].split(separator: " ")
+        guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13])
+        else { throw Failure("/proc/\(process)/stat has another form") }
+        processorSeconds = (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    private static func bytes(
+        _ name: String, in lines: [String], of process: Int32
+    ) throws -> UInt64 {
+        let line = lines.first { $0.hasPrefix(name) }
+        guard let words = line?.split(whereSeparator: { $0 == " " || $0 == "\t" }),
+            words.count == 3, let kilobytes = UInt64(words[1])
+        else { throw Failure("process \(process) has ended") }
+        return kilobytes << 10
+    }
+}

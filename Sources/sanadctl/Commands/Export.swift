@@ -1,0 +1,99 @@
+import ArgumentParser
+import AsyncHTTPClient
+import Foundation
+import Glibc
+import NIOCore
+
+/// `sanadctl export`
+struct Export: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Prints every record as NDJSON, in the format that import takes.",
+        discussion: """
+            A file appears under its name only when it is whole: until then it ends in .part. To \
+            compress: sanadctl export | gzip > records.ndjson.gz
+            """)
+
+    @OptionGroup var node: NodeOptions
+
+    @Option(name: [.short, .long], help: ArgumentHelp("Where to write.", valueName: "file"))
+    var output: String?
+
+    @Option(help: "Only this collection.")
+    var collection: String?
+
+    @Flag(help: "Report progress even when standard error is no terminal.")
+    var progress = false
+
+    func run() async throws {
+        let target = try output.map { try OutputFile($0) }
+        // Progress between the lines of a terminal's own output would be unreadable.
+        let report = ProgressReport(
+            force: progress, quiet: output == nil && Terminal.outputIsTerminal && !progress)
+        let query = collection.map { "?collection=\(NodeClient.encoded($0))" } ?? ""
+        let lines = try await node.withClient { client in
+            let answer = try await client.stream(.get, "/v1/export" + query)
+            return try await copy(
+                answer, to: target?.descriptor ?? STDOUT_FILENO, report)
+        }
+        report.end()
+        try target?.finish()
+        let place = output.map { " to \($0)" } ?? ""
+        Terminal.error(
+            "\(Text.count(lines)) records exported\(place) in "
+                + Text.seconds(report.elapsedSeconds))
+    }
+
+    private func copy(
+        _ body: HTTPClientResponse.Body, to descriptor: Int32, _ report: ProgressReport
+    ) async throws -> UInt64 {
+        var lines: UInt64 = 0
+        var bytes: UInt64 = 0
+        var shown = 0.0
+        do {
+            for try await part in body {
+                let status = part.withUnsafeReadableBytes {
+                    Terminal.writeAll($0, to: descriptor)
+                }
+                guard status == 0 else {
+                    throw Failure(
+                        .cannotCreate, "cannot write: \(String(cString: strerror(status)))")
+                }
+                bytes += UInt64(part.readableBytes)
+                lines += part.readableBytesView.reduce(0) { $1 == UInt8(ascii: "\n") ? $0 + 1 : $0 }
+                if report.elapsedSeconds - shown >= 1 {
+                    shown = report.elapsedSeconds
+                    report.show(count: lines, unit: "records", bytes: bytes, fraction: nil)
+                }
+            }
+        } catch let failure as Failure {
+            throw failure
+        } catch {
+            throw Failure(
+                .unavailable,
+                "the export broke off after \(Text.count(lines)) records: \(error)",
+                next: "what was written is not whole; export again")
+        }
+        return lines
+    }
+}
+
+/// A file that takes its name when it is whole and on the disk.
+private struct OutputFile: Sendable {
+    let descriptor: Int32
+    private let path: String
+
+    init(_ path: String) throws {
+        self.path = path
+        descriptor = open(path + ".part", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw Failure(.cannotCreate, "\(path).part: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    func finish() throws {
+        guard fsync(descriptor) == 0, close(descriptor) == 0, rename(path + ".part", path) == 0
+        else {
+            throw Failure(.cannotCreate, "\(path): \(String(cString: strerror(errno)))")
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import SanadCore
+import SanadStore
+
+/// A store's files, read only: whether a node runs on them or not makes no difference.
+struct StoreFiles {
+    private let inspection: StoreInspection
+
+    init(_ options: FileOptions) throws {
+        let directory = try options.directory()
+        inspection = try Self.reading { () throws(StoreError) in
+            try StoreInspection(directory: directory)
+        }
+    }
+
+    func segments() throws -> [SegmentInfo] {
+        try Self.reading { () throws(StoreError) in try inspection.log.segments() }
+    }
+
+    /// Hands out the frames after a sequence until `body` says false or the log ends. A sequence
+    /// inside a frame begins with that frame.
+    func forEachFrame(after sequence: Sequence, _ body: (Frame) -> Bool) throws {
+        // A file begins at a frame's boundary; from the file's beginning on, frames are passed over.
+        let segments = try segments()
+        guard let oldest = segments.first else { return }
+        let start = segments.last { $0.first <= sequence.next } ?? oldest
+        var next = Sequence(start.first.value - 1)
+        while true {
+            let after = next
+            let frames = try Self.reading { () throws(StoreError) in
+                try inspection.log.read(
+                    after: after, maximumBytes: Limits.catchUpReadBytes)
+            }
+            guard let last = frames.last else { return }
+            for frame in frames where frame.header.last > sequence {
+                guard body(frame) else { return }
+            }
+            next = last.header.last
+        }
+    }
+
+    func verifyLog(progress: (VerifyReport) -> Void) throws -> VerifyReport {
+        try Self.reading { () throws(StoreError) in
+            try inspection.log.verify { report in
+                progress(report)
+                return true
+            }
+        }
+    }
+
+    func verifyRecords(progress: (RecordsReport) -> Void) throws -> RecordsReport {
+        try Self.reading { () throws(StoreError) in
+            try inspection.verifyRecords { report in
+                progress(report)
+                return true
+            }
+        }
+    }
+
+    /// Turns the store's error into what a person sees.
+    private static func reading<Result>(
+        _ body: () throws(StoreError) -> Result
+    ) throws -> Result {
+        do throws(StoreError) {
+            return try body()
+        } catch {
+            throw Failure(code(error.code), error.description, next: next(error.code))
+        }
+    }
+
+    private static func code(_ code: StoreError.Code) -> Failure.Code {
+        switch code {
+        case .corrupt, .newerFormat, .foreignStore: .badData
+        case .io: .noInput
+        case .busy, .locked, .snapshotExpired: .unavailable
+        default: .refused
+        }
+    }
+
+    private static func next(_ code: StoreError.Code) -> String? {
+        switch code {
+        case .corrupt: "read \"A damaged store\" in OPERATIONS.md"
+        case .io: "run this as root or as the user sanad: the store is closed to others"
+        case .newerFormat: "use the version of sanadctl that belongs to the store"
+        default: nil
+        }
+    }
+}

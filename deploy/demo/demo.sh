@@ -1,0 +1,274 @@
+#!/usr/bin/env bash
+# Loses a data center before your eyes: real census records are written in Rabat and shipped to
+# Marrakech, Rabat is killed under load, Marrakech takes over, Rabat comes back. Every step checks
+# itself; the first check that fails ends the demo with a code other than zero.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+binaries=${SANAD_BINARIES:-$here/../../.build/release}
+census=$here/communes.ndjson.gz
+census_digest=87553ad3354d386f572243c1b27e24473df2a45912748594bd49e424926b11ea
+load_seconds=5
+
+started=$(date +%s%N)
+directory=
+pids=()
+
+usage() {
+    cat <<'TEXT'
+usage: demo.sh [--quick] [--binaries DIRECTORY]
+
+  --quick                 a shorter load before and after the failure
+  --binaries DIRECTORY    where sanadd, sanadctl and sanad-bench are (.build/release)
+TEXT
+}
+
+say() { printf '%6.1f s  %s\n' "$(seconds_since "$started")" "$*"; }
+
+fail() {
+    echo "demo: $*" >&2
+    exit 1
+}
+
+seconds_since() { awk -v n=$(($(date +%s%N) - $1)) 'BEGIN { printf "%.2f", n / 1e9 }'; }
+
+# The value of one `name value` line of a report.
+value_of() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
+
+bench() { "$binaries/sanad-bench" "$@"; }
+
+control() { "$binaries/sanadctl" "$@"; }
+
+leave() {
+    local code=$? pid
+    trap - EXIT INT TERM
+    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    if [ -n "$directory" ] && [ "$code" -eq 0 ]; then
+        rm -rf "$directory"
+    elif [ -n "$directory" ]; then
+        echo "demo: failed; logs and stores are kept in $directory" >&2
+        tail -n 5 "$directory"/rabat.log "$directory"/marrakech.log >&2 || true
+    fi
+    exit "$code"
+}
+
+read_arguments() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --quick) load_seconds=1 ;;
+        --binaries)
+            [ $# -gt 1 ] || fail "--binaries wants a directory"
+            binaries=$2
+            shift
+            ;;
+        --help) usage && exit 0 ;;
+        *) usage >&2 && exit 64 ;;
+        esac
+        shift
+    done
+    for program in sanadd sanadctl sanad-bench; do
+        [ -x "$binaries/$program" ] || fail "$binaries/$program is not there: make release"
+    done
+}
+
+# write_configuration NODE ROLE LINK RECORDS OPERATIONS PEER PEER_LINK PEER_RECORDS
+write_configuration() {
+    cat >"$directory/$1.yaml" <<TEXT
+cluster:
+  id: 5a4ad000-0000-4000-8000-000000000002
+node:
+  name: $1
+  initial_role: $2
+store:
+  directory: $directory/$1
+peer:
+  name: $6
+  host: 127.0.0.1
+  port: $7
+  records_url: http://127.0.0.1:$8
+link:
+  listen: 127.0.0.1:$3
+  certificate: $directory/pki/$1.crt
+  private_key: $directory/pki/$1.key
+  authority: $directory/pki/ca.crt
+records:
+  listen: 127.0.0.1:$4
+operations:
+  listen: 127.0.0.1:$5
+control:
+  socket: $directory/$1.sock
+TEXT
+    control config check "$directory/$1.yaml" >"$directory/config-$1.log"
+}
+
+set_up() {
+    local ports node
+    directory=$(mktemp -d "${TMPDIR:-/tmp}/sanad-demo.XXXXXX")
+    control pki init --directory "$directory/pki" >"$directory/pki.log"
+    for node in rabat marrakech; do
+        control pki issue "$node" --directory "$directory/pki" >>"$directory/pki.log"
+    done
+    read -r -a ports <<<"$(bench ports 6)"
+    rabat_records=http://127.0.0.1:${ports[1]} rabat_operations=http://127.0.0.1:${ports[2]}
+    marrakech_records=http://127.0.0.1:${ports[4]}
+    marrakech_operations=http://127.0.0.1:${ports[5]}
+    write_configuration rabat primary "${ports[@]:0:3}" marrakech "${ports[3]}" "${ports[4]}"
+    write_configuration marrakech standby "${ports[@]:3:3}" rabat "${ports[0]}" "${ports[1]}"
+    say "a certificate authority and two nodes' certificates are made, two configurations checked"
+}
+
+# start_node NAME: its process number is left in the variable of that name.
+start_node() {
+    "$binaries/sanadd" --config "$directory/$1.yaml" >>"$directory/$1.log" 2>&1 &
+    printf -v "$1" %s $!
+    pids+=($!)
+}
+
+start_both() {
+    local took version
+    start_node rabat
+    start_node marrakech
+    took=$(bench wait "$rabat_operations" role=primary writable=true link.state=streaming)
+    version=$(bench status "$rabat_operations" softwareVersion)
+    say "sanadd $version: Rabat is primary, Marrakech is its standby over TLS, after $took s"
+}
+
+import_census() {
+    local begin took sent plain wire
+    begin=$(date +%s%N)
+    control import --url "$rabat_records" "$census" >"$directory/import.log" 2>&1
+    took=$(seconds_since "$begin")
+    say "the census stream is imported into Rabat, durable on both sites, in $took s"
+    took=$(bench wait "$rabat_operations" lag.transactions=0 lag.bytes=0)
+    say "Marrakech's lag is zero: 0 transactions, 0 bytes, after $took s more"
+    sent=$(bench status "$rabat_operations" link.plainBytesSent link.wireBytesSent)
+    read -r plain wire <<<"$sent"
+    [ "$wire" -lt "$plain" ] || fail "the link did not compress: $plain bytes became $wire"
+    say "the link compressed $plain bytes to $wire," \
+        "$(awk -v p="$plain" -v w="$wire" 'BEGIN { printf "%.1f", p / w }') to 1"
+}
+
+check_positions() {
+    local tries left right
+    for tries in $(seq 200); do
+        left=$(bench status "$rabat_operations" logEnd.epoch logEnd.sequence logEnd.hash)
+        right=$(bench status "$marrakech_operations" logEnd.epoch logEnd.sequence logEnd.hash)
+        if [ "$left" = "$right" ]; then break; fi
+        sleep 0.05
+    done
+    [ "$left" = "$right" ] || fail "positions differ after $tries tries: $left and $right"
+    read -r epoch sequence hash <<<"$left"
+    say "both logs end at epoch $epoch, transaction $sequence, chain hash ${hash:0:16}…"
+}
+
+# check_census NAME RECORDS_URL
+check_census() {
+    bench digest "$2" --expect "$census_digest" --collections regions provinces communes \
+        >"$directory/digest-$1.log"
+    say "$1 has $(value_of regions "$directory/digest-$1.log") regions," \
+        "$(value_of provinces "$directory/digest-$1.log") provinces," \
+        "$(value_of communes "$directory/digest-$1.log") communes, digest ${census_digest:0:16}…"
+}
+
+start_writer() {
+    "$binaries/sanad-bench" history write "$rabat_records" "$marrakech_records" \
+        --file "$directory/history" >"$directory/writer.log" 2>&1 &
+    writer=$!
+    pids+=("$writer")
+    sleep "$load_seconds"
+    say "a client writes to Rabat, one write after the other, for $load_seconds s"
+}
+
+lose_rabat() {
+    local killed
+    killed=$(date +%s%N)
+    # Nobody is told: the shell must not report it either.
+    disown "$rabat"
+    kill -KILL "$rabat"
+    say "Rabat is killed with kill -9 under load"
+    bench wait "$marrakech_operations" role=primary writable=true >"$directory/wait.log"
+    say "Marrakech has promoted itself, $(seconds_since "$killed") s after the kill"
+}
+
+stop_writer() {
+    local report=$directory/writer.log
+    sleep "$load_seconds"
+    kill -TERM "$writer"
+    wait "$writer"
+    [ "$(value_of longest_gap_to_epoch "$report")" -gt "$(value_of longest_gap_from_epoch \
+        "$report")" ] || fail "the writer saw no change of epoch"
+    say "the client went on by itself: $(value_of acknowledged "$report") writes acknowledged," \
+        "$(value_of longest_gap_seconds "$report") s without an acknowledgement"
+}
+
+# check_history NAME RECORDS_URL
+check_history() {
+    local report=$directory/check-$1.log
+    bench history check "$2" --file "$directory/history" >"$report" || {
+        cat "$report" >&2
+        fail "acknowledged writes are not in $1"
+    }
+    [ "$(value_of acknowledged "$report")" = "$(value_of acknowledged "$directory/writer.log")" ] ||
+        fail "the history is not complete"
+    say "every acknowledged write is in $1: $(value_of acknowledged "$report") writes," \
+        "$(value_of keys "$report") keys, $(value_of missing "$report") missing," \
+        "$(value_of wrong "$report") wrong"
+}
+
+return_rabat() {
+    local took
+    start_node rabat
+    took=$(bench wait "$rabat_operations" role=standby link.connected=true --timeout 15)
+    say "Rabat is started again: it is a standby now, after $took s"
+    bench wait "$marrakech_operations" link.state=streaming lag.transactions=0 --timeout 15 \
+        >"$directory/wait.log"
+}
+
+# A daemon that does not end in order within 15 s fails the demo instead of hanging it.
+wait_for_end() {
+    for _ in $(seq 150); do
+        if ! kill -0 "$2" 2>/dev/null; then
+            wait "$2" || fail "$1 ended with code $?"
+            return
+        fi
+        sleep 0.1
+    done
+    fail "$1 did not stop within 15 s of SIGTERM"
+}
+
+stop_both() {
+    kill -TERM "$rabat" "$marrakech"
+    wait_for_end Rabat "$rabat"
+    wait_for_end Marrakech "$marrakech"
+    pids=()
+    control verify --store "$directory/rabat" >"$directory/verify-rabat.log"
+    control verify --store "$directory/marrakech" >"$directory/verify-marrakech.log"
+    say "both daemons have stopped; every checksum of both stores verifies"
+}
+
+main() {
+    read_arguments "$@"
+    trap leave EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    set_up
+    start_both
+    import_census
+    check_positions
+    check_census Rabat "$rabat_records"
+    check_census Marrakech "$marrakech_records"
+    start_writer
+    lose_rabat
+    stop_writer
+    check_history Marrakech "$marrakech_records"
+    check_census Marrakech "$marrakech_records"
+    return_rabat
+    check_positions
+    check_history Rabat "$rabat_records"
+    check_census Rabat "$rabat_records"
+    stop_both
+    say "done: nothing acknowledged was lost"
+}
+
+main "$@"

@@ -18,8 +18,8 @@ struct SanadDaemon: AsyncParsableCommand {
     /// keep the memory at what is in use (mallopt(3)).
     private static func boundAllocator() {
         mallopt(M_ARENA_MAX, 2)
-        mallopt(M_MMAP_THRESHOLD, 256 << 10)
-        mallopt(M_TRIM_THRESHOLD, 4 << 20)
+        mallopt(M_MMAP_THRESHOLD, 4 << 20)
+        mallopt(M_TRIM_THRESHOLD, 32 << 20)
     }
 
     @Option(name: .shortAndLong, help: "The configuration file.")

@@ -40,6 +40,7 @@ extension Replica {
         switch message {
         case .hello: preconditionFailure("handled above")
         case .refusal(let reason):
+            effects.append(.peerRefused)
             effects.append(.closeLink(reason: "the peer refused this node: \(reason)"))
         case .proposal(let record): consider(record, from: peer, now, &effects)
         case .proposalAnswer(let answer): proposalAnswered(answer, now, &effects)
@@ -50,7 +51,7 @@ extension Replica {
             report(.error, "the standby cannot follow: \(reason)", &effects)
         case .heartbeat(let heartbeat): answer(heartbeat, from: peer, now, &effects)
         case .heartbeatAnswer(let answer): granted(answer, now, &effects)
-        case .progress(let progress): shipper.update(progress)
+        case .progress(let progress): heard(progress, &effects)
         case .commit(let sequence): learnCommitted(sequence, &effects)
         }
     }
@@ -65,6 +66,7 @@ extension Replica {
         if let reason = objection(to: peer) {
             report(.error, "refused the peer: \(reason)", &effects)
             effects.append(.send(.refusal(reason)))
+            effects.append(.peerRefused)
             effects.append(.closeLink(reason: reason))
             return
         }

@@ -98,8 +98,8 @@ extension Replica {
 
     /// How far the standby's durable log is behind, by this primary's clock; nil when unknown.
     public mutating func standbyLag(now: Instant) -> Span? {
-        guard let progress = shipper.progress else { return nil }
-        return lagClock.lag(reached: progress.durable, end: logEnd.sequence, now: now)
+        guard let standbyMark else { return nil }
+        return lagClock.lag(reached: standbyMark.durable, end: logEnd.sequence, now: now)
     }
 
     mutating func granted(_ answer: HeartbeatAnswer, _ now: Now, _ effects: inout [Effect]) {
@@ -109,7 +109,17 @@ extension Replica {
         if answer.isGranted {
             lease.standbyGranted(sent: answer.echo, length: options.timing.lease)
         }
-        shipper.update(answer.progress)
+        heard(answer.progress, &effects)
+    }
+
+    /// The standby says how far it is; it cannot be further than what there is.
+    mutating func heard(_ progress: Progress, _ effects: inout [Effect]) {
+        guard role == .primary, shipper.isFollowed else { return }
+        guard progress.durable <= logEnd.sequence, progress.durableOffset <= logEndOffset,
+            progress.applied <= progress.durable, progress.appliedOffset <= logEndOffset
+        else { return drop("the standby claims more than this log has", &effects) }
+        shipper.update(progress)
+        standbyMark = StandbyMark(durable: progress.durable, offset: progress.durableOffset)
     }
 
     // MARK: Leading
@@ -152,6 +162,7 @@ extension Replica {
 
     mutating func begin(after position: Position, offset: UInt64, _ effects: inout [Effect]) {
         shipper.start(after: position, offset: offset)
+        standbyMark = StandbyMark(durable: position.sequence, offset: offset)
         report(.notice, "\(options.peer) follows from \(position)", &effects)
     }
 

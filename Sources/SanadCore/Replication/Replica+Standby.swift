@@ -107,6 +107,7 @@ extension Replica {
         durableOffset = offset
         appliedOffset = min(appliedOffset, offset)
         committed = min(committed, bound.sequence)
+        committedByPrimary = min(committedByPrimary, bound.sequence)
         history.removeAll { $0.start.sequence > bound.sequence }
         effects.append(.forget(after: bound.sequence))
         followFromHere(&effects)
@@ -166,7 +167,12 @@ extension Replica {
     var mayPromoteItself: Bool {
         options.isFailoverAutomatic && role != .primary && storeProblem == nil
             && record.primary == options.peer && record.isInSync(options.identity)
+            && hasAllAcknowledged
     }
+
+    /// False when the primary itself has told of a commit that this log does not reach: the disk
+    /// was restored from an older copy, say, and the record does not know.
+    private var hasAllAcknowledged: Bool { durable.sequence >= committedByPrimary }
 
     mutating func promoteIfDue(_ now: Now, _ effects: inout [Effect]) {
         guard mayPromoteItself, grant.hasExpired(at: now.instant) else { return }
@@ -191,11 +197,18 @@ extension Replica {
             return "the primary holds a grant of this node for another "
                 + "\(grant.expires.since(now).wholeMilliseconds) ms; stop the primary first"
         }
-        guard record.isInSync(options.identity) || acceptLoss else {
-            return "this node is not in sync, acknowledged writes can be missing here; "
+        return isSafeToPromote || acceptLoss
+            ? nil
+            : "acknowledged writes can be missing here; "
                 + "see what would be lost, then repeat with --accept-loss"
-        }
-        return nil
+    }
+
+    /// True when no acknowledged write can be missing at this node, by what it knows.
+    ///
+    /// A node that was primary itself does not know: its peer may have taken over and acknowledged
+    /// writes since.
+    public var isSafeToPromote: Bool {
+        record.primary == options.peer && record.isInSync(options.identity) && hasAllAcknowledged
     }
 
     /// Compare-and-set first, then the epoch's first frame, then the first acknowledgement.
@@ -206,6 +219,7 @@ extension Replica {
             cluster: options.cluster, version: record.version + 1, epoch: nextEpoch,
             primary: options.identity.node, inSync: [options.identity], since: logEnd)
         effects.append(.persist(record))
+        standbyMark = StandbyMark(durable: logEnd.sequence, offset: logEndOffset)
         becomePrimary(reason: reason, now, &effects)
         // The old primary's greeting told of a log that has grown since: it has to greet again.
         if wasLinked { effects.append(.closeLink(reason: "this node became primary")) }

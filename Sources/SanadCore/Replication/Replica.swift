@@ -29,6 +29,10 @@ public struct Replica: Sendable {
     public internal(set) var primaryMarks: Heartbeat?
     public internal(set) var lagClock = LagClock()
 
+    /// How far the standby was durable when it was heard last; stays when the link is gone, so that
+    /// what could be lost is known then too. Nil while unknown.
+    public internal(set) var standbyMark: StandbyMark?
+
     var link = LinkPhase.down
     var shipper: Shipper
     var proposal: Proposal?
@@ -44,6 +48,11 @@ public struct Replica: Sendable {
     var committedOffset: UInt64 = 0
     /// As a standby: what the primary called committed; it may be ahead of what is durable here.
     var committedByPrimary = Sequence.zero
+
+    public struct StandbyMark: Sendable, Equatable {
+        public var durable: Sequence
+        public var offset: UInt64
+    }
 
     enum LinkPhase: Sendable {
         case down

@@ -149,6 +149,9 @@ public enum Effect: Sendable {
     /// Move the frames after this position to quarantine; `Input.logCut` follows.
     case cutLog(after: Position)
     case closeLink(reason: String)
+    /// One of the two sides will not work with the other; counted, the reason is in a report or in
+    /// `closeLink`.
+    case peerRefused
     case roleChanged(Role, reason: String)
     /// Writes under way have an unknown outcome: this node is no longer primary.
     case abandonWrites(reason: String)

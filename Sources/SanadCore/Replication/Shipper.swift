@@ -78,7 +78,8 @@ struct Shipper: Sendable {
     private mutating func dropOldest() {
         recentBytes -= recent[recentStart].bytes.count
         recentStart += 1
-        if recentStart >= 256, recentStart * 2 >= recent.count {
+        // Often: a dropped frame keeps its bytes, up to a megabyte each, until it is removed.
+        if recentStart >= 8 || recentStart == recent.count {
             recent.removeFirst(recentStart)
             recentStart = 0
         }

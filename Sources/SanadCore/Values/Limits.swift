@@ -53,6 +53,8 @@ public enum Limits {
     /// Log bytes that the standby may be behind in applying before the primary sends no more:
     /// bounds the time that a promotion waits for the table.
     public static let applyLagBytesMaximum = 128 << 20
+    /// Log bytes that a standby may leave unapplied while more log is coming in.
+    public static let applyDeferralBytesMaximum: UInt64 = 64 << 20
     /// A frame travels in pieces of this size, so that a heartbeat waits for one piece at most.
     public static let chunkBytesMaximum = 128 << 10
     /// One message, its header included.

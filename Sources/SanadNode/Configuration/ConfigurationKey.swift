@@ -142,7 +142,8 @@ extension ConfigurationKey {
         ),
         .init(
             "link.listen", .endpoint, .value("0.0.0.0:7400"),
-            "Where this node takes the peer's connection (TLS 1.3, mutual)."),
+            "Where this node takes the peer's connection (TLS 1.3, mutual). Of the two nodes the one whose name comes first connects, and the other listens."
+        ),
         .init(
             "link.certificate", .path, .required,
             "This node's certificate, PEM. Read again at a reload."),

@@ -15,7 +15,7 @@ struct Applier {
     private let table: RecordTable
 
     /// Bytes of frames kept in memory for the table.
-    private static let bytesMaximum = 32 << 20
+    private static let bytesMaximum = 16 << 20
 
     init(table: RecordTable, reader: LogReader, appliedOffset: UInt64) {
         self.table = table
@@ -88,7 +88,8 @@ struct Applier {
     private mutating func dropFirst() {
         bytes -= frames[start].bytes.count
         start += 1
-        if start == frames.count || start >= 256 {
+        // Often: a dropped frame keeps its bytes, up to a megabyte each, until it is removed.
+        if start == frames.count || start >= 8 {
             frames.removeFirst(start)
             start = 0
         }

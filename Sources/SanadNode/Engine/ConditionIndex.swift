@@ -27,6 +27,13 @@ struct ConditionIndex {
         }
     }
 
+    /// Entries of frames that are applied are of no use any more; a new start drops them.
+    mutating func trim() {
+        if states.count > Self.statesMaximum { deactivate() }
+    }
+
+    private static let statesMaximum = 65_536
+
     mutating func deactivate() {
         guard isActive else { return }
         states.removeAll()

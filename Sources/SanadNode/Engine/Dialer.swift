@@ -3,6 +3,16 @@ import SanadCore
 import SanadLink
 import Synchronization
 
+extension LinkError {
+    /// True when one side turned the other away; false when there was nobody, or no network.
+    var isRefusal: Bool {
+        switch code {
+        case .unreachable, .timeout, .closed, .io: false
+        default: true
+        }
+    }
+}
+
 /// Opens the connection to the peer, again and again, on a thread of its own.
 ///
 /// Of two nodes the one whose name comes first dials and the other listens, so that there is never
@@ -60,7 +70,7 @@ final class Dialer: Sendable {
                 state.withLock { $0.isWanted = false }
                 mailbox.post(.linkConnected(connection))
             } catch {
-                mailbox.post(.linkRefused(String(describing: error)))
+                mailbox.post(.linkRefused(String(describing: error), isRefusal: error.isRefusal))
             }
             // Jitter keeps two nodes that lost each other at one moment from colliding for ever.
             let jitter = Span(nanoseconds: .random(in: 0...wait.nanoseconds / 2))

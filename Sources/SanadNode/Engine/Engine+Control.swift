@@ -20,7 +20,7 @@ extension Engine {
         if let objection = replica.objectionToPromotion(acceptLoss: acceptLoss, at: now.instant) {
             return ControlAnswer(done: false, message: "not promoted: \(objection)", lines: stake)
         }
-        if dryRun { return ControlAnswer(done: false, message: "would be promoted", lines: stake) }
+        if dryRun { return ControlAnswer(done: true, message: "would be promoted", lines: stake) }
         audit("promote", acceptLoss ? "accept loss; \(reason)" : reason)
         feed(.promote(acceptLoss: acceptLoss, reason: "operator: \(reason)"))
         finishPromotion()
@@ -42,8 +42,12 @@ extension Engine {
         var lines = [
             "this node's log ends at \(replica.logEnd), committed \(replica.committed)"
         ]
-        if replica.record.isInSync(options.replica.identity) {
+        if replica.isSafeToPromote {
             lines.append("it is in sync: no acknowledged write can be missing")
+        } else if replica.record.primary == options.replica.identity.node {
+            lines.append(
+                "this node was primary itself: \(options.replica.peer) may have taken over since, "
+                    + "and what it acknowledged is unknown here; two primaries are possible")
         } else if let marks = replica.primaryMarks {
             let missing =
                 marks.logEnd.value

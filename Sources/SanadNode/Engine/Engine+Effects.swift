@@ -13,6 +13,11 @@ extension Engine {
         for effect in round {
             do throws(StoreError) {
                 try perform(effect)
+            } catch  where error.code == .corrupt || error.code == .notHeld {
+                // Damage in old log is named and not served; the process stays, to say so.
+                followUps.append(.storeFailed(String(describing: error)))
+                dropLink(reason: "the log cannot be read")
+                break
             } catch {
                 fatalProblem = String(describing: error)
                 // What follows may rely on what was not done: nothing more is sent.
@@ -41,6 +46,7 @@ extension Engine {
         case .findBoundary(let sequence): try findBoundary(sequence)
         case .cutLog(let position): try cut(after: position)
         case .closeLink(let reason): dropLink(reason: reason)
+        case .peerRefused: linkTotals.refusals += 1
         case .roleChanged(let role, let reason): roleChanged(role, reason)
         case .abandonWrites(let reason):
             pending.abandon(outcome: .unknown(gate.primaryHint, reason: reason))

@@ -20,7 +20,11 @@ enum InboundPacket {
 
 extension Engine {
     func linkConnected(_ connection: LinkConnection) {
-        if link != nil { dropLink(reason: "the peer connected anew", redial: false) }
+        if link != nil {
+            dropLink(reason: "the peer connected anew", redial: false)
+            // The replica hears of the end before it hears of the new beginning.
+            feed(.tick)
+        }
         link = connection
         // The peer's first words may have come with the handshake, where `poll` does not see them.
         linkHasMore = true
@@ -70,6 +74,9 @@ extension Engine {
             linkHasMore = false
             ending = String(describing: error)
         }
+        // A grant counts from here: a pause between the last look at the clock and this read must
+        // not make it shorter than the primary's lease.
+        now = SystemClock.now
         // What came before the end counts: a refusal says why the link ends.
         for packet in inbound {
             // A packet may end the link; what came after it on the same link has no meaning.

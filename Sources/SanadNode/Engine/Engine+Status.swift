@@ -113,9 +113,9 @@ extension Engine {
     private func lagStatus() -> NodeStatus.LagStatus {
         var lag = NodeStatus.LagStatus(transactions: nil, bytes: nil, seconds: nil)
         if replica.role == .primary {
-            guard let progress = replica.peerProgress else { return lag }
-            lag.transactions = replica.logEnd.sequence.value - progress.durable.value
-            lag.bytes = replica.logEndOffset - min(progress.durableOffset, replica.logEndOffset)
+            guard let mark = replica.standbyMark else { return lag }
+            lag.transactions = replica.logEnd.sequence.value - mark.durable.value
+            lag.bytes = replica.logEndOffset - mark.offset
             lag.seconds = replica.standbyLag(now: now.instant)?.seconds
         } else if let marks = replica.primaryMarks, let heard = replica.peerHeard,
             replica.isLinked, now.instant.since(heard) < options.replica.timing.lease

@@ -8,6 +8,7 @@ extension Engine {
     var isBacklogged: Bool { backlogStart < backlog.count }
 
     func admitWrites() {
+        admitHasMore = false
         if !isBacklogged {
             backlog.removeAll(keepingCapacity: true)
             backlogStart = 0
@@ -23,6 +24,7 @@ extension Engine {
             // whose table or disk is behind waits for it.
             guard appends.isEmpty, !applier.isFull, isTableCurrent else { return expireBacklog() }
             encodeFrame()
+            admitHasMore = isBacklogged
         }
     }
 
@@ -40,7 +42,12 @@ extension Engine {
             reservingBytes: frameBytes)
         var waiters: [(outbox: WriteOutbox, ticket: UInt64)] = []
         var inFrame: [(TransactionBytes, Sequence)] = []
-        while isBacklogged, encoder.byteCount < Limits.frameBytesTarget {
+        // Conditions may read the disk: the round ends in time for the next heartbeat.
+        let limit = now.instant + options.replica.timing.heartbeat / 4
+        conditions.trim()
+        while isBacklogged, encoder.byteCount < Limits.frameBytesTarget,
+            waiters.isEmpty || !conditions.isActive || SystemClock.instant < limit
+        {
             var request = backlog[backlogStart]
             backlogStart += 1
             let isConditional = !request.conditions.isEmpty || request.idempotencyKey != nil

@@ -144,10 +144,11 @@ final class Engine {
     private func handle(_ event: EngineEvent) {
         switch event {
         case .linkConnected(let connection): linkConnected(connection)
-        case .linkRefused(let reason):
-            linkTotals.refusals += 1
-            // A peer that is away is said once, not at every attempt.
-            guard linkTotals.lastError != reason else { return }
+        case .linkRefused(let reason, let isRefusal):
+            if isRefusal { linkTotals.refusals += 1 }
+            // A peer that is away is said once, not at every attempt; a stranger at the port does
+            // not change what is said of a link that stands.
+            guard link == nil, linkTotals.lastError != reason else { return }
             linkTotals.lastError = reason
             log.warning("no link", ["reason": "\(reason)"])
         case .tableHasRoom: break
@@ -206,6 +207,7 @@ final class Engine {
     // MARK: Applying and acknowledging
 
     private func apply() {
+        guard !isDurabilityFirst else { return }
         let before = applier.applied
         do throws(StoreError) {
             applyHasMore = try applier.advance(
@@ -216,28 +218,38 @@ final class Engine {
             return
         }
         guard applier.applied > before else { return }
-        if pending.isEmpty { conditions.deactivate() }
         feed(.applied(applier.applied, offset: applier.appliedOffset))
     }
 
     var applyHasMore = false
+    /// Writes wait that the next round can take.
+    var admitHasMore = false
+
+    /// While a standby has more log on its doorstep, it makes that durable first and applies later,
+    /// within a bound that a promotion applies in a moment: the acknowledgement waits for the log,
+    /// and nobody waits for the table.
+    private var isDurabilityFirst: Bool {
+        let behind = store.log.endOffset - min(applier.appliedOffset, store.log.endOffset)
+        return replica.role == .standby && linkHasMore && behind < Limits.applyDeferralBytesMaximum
+    }
 
     /// Answers what is committed and visible, if this node may acknowledge at this very moment.
     private func acknowledge() {
         guard !pending.isEmpty else { return }
         guard replica.isWritable(at: SystemClock.instant) else { return }
         let both =
-            replica.needsStandby
+            replica.isLeaseNeeded
             || (replica.peerProgress?.durable ?? .zero) >= applier.applied
         _ = pending.acknowledge(
             upTo: applier.applied, epoch: replica.record.epoch,
             durability: both ? .bothSites : .oneSite)
+        if applier.applied == store.log.end.sequence { conditions.deactivate() }
     }
 
     // MARK: Waiting
 
     private func waitForWork() {
-        guard !applyHasMore, !linkHasMore else { return }
+        guard !applyHasMore, !linkHasMore, !admitHasMore else { return }
         mailbox.wake.prepareToWait()
         defer { mailbox.wake.finishWaiting() }
         guard mailbox.isEmpty(ignoringWrites: isBacklogged) else { return }

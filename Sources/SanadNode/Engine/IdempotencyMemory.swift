@@ -14,6 +14,11 @@ struct IdempotencyMemory {
     /// Mutations that a key adds to its transaction.
     static let mutationsAdded = 3
 
+    /// True for the collections that are Sanad's own.
+    static func isInternal(_ collection: UnsafeRawBufferPointer) -> Bool {
+        collection.first == UInt8(ascii: "~")
+    }
+
     private let reader: RecordReader
 
     init(table: RecordTable) throws(StoreError) { reader = try table.makeReader() }

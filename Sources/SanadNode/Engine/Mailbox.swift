@@ -5,7 +5,8 @@ import Synchronization
 /// What other threads tell the engine, beside writes.
 enum EngineEvent: Sendable {
     case linkConnected(LinkConnection)
-    case linkRefused(String)
+    /// `isRefusal`: somebody was turned away, as against nobody being there.
+    case linkRefused(String, isRefusal: Bool)
     case tableHasRoom
     case tableFailed(String)
     case control(ControlCommand, CheckedContinuation<ControlAnswer, Never>)

@@ -47,6 +47,7 @@ final class ExportStream: Sendable {
             var chunk = ByteBuffer()
             chunk.reserveCapacity(Self.chunkBytes + 4_096)
             try reader.export(collection: collection) { row in
+                guard !IdempotencyMemory.isInternal(row.collection) else { return true }
                 chunk.writeInteger(UInt8(ascii: "{"))
                 chunk.writeMutationMembers(
                     MutationView(

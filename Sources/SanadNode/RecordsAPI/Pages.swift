@@ -103,6 +103,7 @@ struct ChangesPage: Sendable {
                 guard !isFull else { return }
                 last = sequence
             }
+            guard !IdempotencyMemory.isInternal(mutation.collection) else { return }
             Self.write(sequence, frame.header.epoch, mutation, into: &changes.lines)
         }
         changes.last = isFull ? last : max(start, min(end, frame.header.last))

@@ -96,6 +96,8 @@ final class SQLiteStatement {
         UInt64(bitPattern: sqlite3_column_int64(handle, column))
     }
 
+    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
+
     func text(_ column: Int32) -> String { String(decoding: bytes(column), as: UTF8.self) }
 
     func bytes(_ column: Int32) -> [UInt8] { [UInt8](buffer(column)) }

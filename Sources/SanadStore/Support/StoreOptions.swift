@@ -14,7 +14,7 @@ public struct StoreOptions: Sendable {
     /// The memtable is flushed when its oldest entry has this age.
     public var flushAge = Span.seconds(30)
     /// Page cache of the connection that writes the record table.
-    public var tableCacheKibibytes = 32 << 10
+    public var tableCacheKibibytes = 8 << 10
 
     /// Page size of new segments, in bytes.
     var segmentPageBytes = 8_192

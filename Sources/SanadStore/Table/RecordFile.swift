@@ -6,6 +6,11 @@ final class RecordFile {
     private let connection: SQLiteConnection
     private let upsert: SQLiteStatement
     private let delete: SQLiteStatement
+    /// One insertion a run table.
+    private let append: [SQLiteStatement]
+    /// The run tables that hold rows.
+    private var runs: Set<Int> = []
+    private var merge: RecordMerge?
     private let advance: SQLiteStatement
 
     private static let schema = """
@@ -16,7 +21,11 @@ final class RecordFile {
         CREATE TABLE records (
             name TEXT PRIMARY KEY COLLATE BINARY, sequence INTEGER NOT NULL,
             checksum INTEGER NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
-        """
+        """ + RunTables.schema
+
+    /// A generation with at most this many rows goes straight into the merged table, when there is
+    /// no run: a quiet node never has one.
+    private static let directRowsMaximum = 10_000
 
     init(path: String, cluster: Identifier, options: StoreOptions) throws(StoreError) {
         let connection = try SQLiteConnection(path: path, access: .create, vfs: options.vfs)
@@ -49,6 +58,16 @@ final class RecordFile {
         delete = try connection.prepare("DELETE FROM records WHERE name = ?1 AND sequence <= ?2")
         advance = try connection.prepare(
             "UPDATE meta SET applied_epoch = ?1, applied_sequence = ?2, applied_hash = ?3")
+        var append: [SQLiteStatement] = []
+        for slot in 0..<RunTables.count {
+            append.append(
+                try connection.prepare(
+                    "INSERT INTO \(RunTables.name(slot)) VALUES (?1, ?2, ?3, ?4)"))
+            let rows = try connection.integer(
+                "SELECT EXISTS (SELECT 1 FROM \(RunTables.name(slot)))")
+            if rows == 1 { runs.insert(slot) }
+        }
+        self.append = append
     }
 
     /// The boundary up to which the table holds the log.
@@ -71,8 +90,13 @@ final class RecordFile {
 
     /// Writes a generation's mutations and the position that they reach in one transaction, in
     /// the order of their names, which makes the writes sequential.
+    ///
+    /// - Precondition: `hasFreeRun`, or the caller has merged.
     func apply(_ generation: Generation) throws(StoreError) {
         let entries = generation.sortedNewest()
+        let isDirect = runs.isEmpty && entries.count <= Self.directRowsMaximum
+        let slot = isDirect ? nil : (0..<RunTables.count).first { !runs.contains($0) }
+        precondition(isDirect || slot != nil, "a merge has made room for a run")
         let scratch = UnsafeMutableRawBufferPointer.allocate(
             byteCount: Limits.collectionBytesMaximum + 1 + Limits.keyBytesMaximum, alignment: 8)
         defer { scratch.deallocate() }
@@ -80,15 +104,13 @@ final class RecordFile {
             for entry in entries {
                 let entry = entry.pointee
                 let name = entry.storeName(into: scratch)
-                let statement: SQLiteStatement
-                switch entry.operation {
-                case .put:
-                    statement = upsert
+                let isPut = entry.operation == .put
+                let statement = slot.map { append[$0] } ?? (isPut ? upsert : delete)
+                if slot != nil || isPut {
                     statement.bind(3, bits: RowChecksum.of(name, entry.sequence, entry.value))
-                    statement.bind(4, borrowing: entry.value)
-                case .delete:
-                    statement = delete
                 }
+                // A parameter that is not bound is NULL: in a run, a deletion.
+                if isPut { statement.bind(4, borrowing: entry.value) }
                 statement.bind(1, borrowingText: name)
                 statement.bind(2, entry.sequence)
                 try statement.run()
@@ -96,8 +118,44 @@ final class RecordFile {
             generation.end.bind(to: advance, at: 1)
             try advance.run()
         }
+        if let slot { runs.insert(slot) }
         // The entries live as long as their generation.
         withExtendedLifetime(generation) {}
+    }
+
+    // MARK: Merging
+
+    var hasRuns: Bool { !runs.isEmpty }
+
+    var hasFreeRun: Bool { runs.count < RunTables.count }
+
+    /// Does a bounded piece of merging the runs that stand now into the merged table.
+    ///
+    /// Each piece is one transaction. A piece that is done twice, after a crash, changes nothing:
+    /// rows are guarded by their sequence, and the runs are emptied only after the last piece.
+    ///
+    /// - Returns: true when there is no more to merge of these runs.
+    func mergePiece() throws(StoreError) -> Bool {
+        guard !runs.isEmpty else { return true }
+        let current: RecordMerge
+        if let merge {
+            current = merge
+        } else {
+            current = try RecordMerge(connection, slots: runs.sorted())
+            merge = current
+        }
+        let isLast = try connection.transaction { () throws(StoreError) in
+            try current.takePiece(upsert: upsert, delete: delete)
+        }
+        guard isLast else { return false }
+        try connection.transaction { () throws(StoreError) in
+            for slot in current.slots {
+                try connection.execute("DELETE FROM \(RunTables.name(slot))")
+            }
+        }
+        runs.subtract(current.slots)
+        merge = nil
+        return true
     }
 
     /// Moves the WAL into the file, as far as readers let it.

@@ -17,7 +17,6 @@ final class RecordReaderCore {
 
     private let connection: SQLiteConnection
     private let point: SQLiteStatement
-    private let sequence: SQLiteStatement
     private let range: SQLiteStatement
     private let applied: SQLiteStatement
     private let begin: SQLiteStatement
@@ -27,14 +26,8 @@ final class RecordReaderCore {
     init(path: String, options: StoreOptions) throws(StoreError) {
         connection = try SQLiteConnection(path: path, access: .readOnly, vfs: options.vfs)
         try Pragmas.apply(toReader: connection, cacheKibibytes: 2 << 10)
-        point = try connection.prepare(
-            "SELECT name, sequence, checksum, value FROM records WHERE name = ?")
-        sequence = try connection.prepare("SELECT sequence FROM records WHERE name = ?")
-        range = try connection.prepare(
-            """
-            SELECT name, sequence, checksum, value FROM records WHERE name >= ? AND name < ?
-            ORDER BY name
-            """)
+        point = try connection.prepare(RunTables.point)
+        range = try connection.prepare(RunTables.range)
         applied = try connection.prepare("SELECT applied_sequence FROM meta")
         begin = try connection.prepare("BEGIN")
         commit = try connection.prepare("COMMIT")
@@ -48,13 +41,14 @@ final class RecordReaderCore {
         point.bind(1, copyingText: name)
         guard try point.step() else { return nil }
         let row = try row(point)
+        guard !point.isNull(3) else { return nil }
         return ([UInt8](row.value), row.sequence)
     }
 
     func sequence(_ name: [UInt8]) throws(StoreError) -> Sequence? {
-        defer { sequence.reset() }
-        sequence.bind(1, copyingText: name)
-        return try sequence.step() ? Sequence(sequence.integer(0)) : nil
+        defer { point.reset() }
+        point.bind(1, copyingText: name)
+        return try point.step() && !point.isNull(3) ? Sequence(point.integer(1)) : nil
     }
 
     /// Takes a consistent view of memory and table.
@@ -117,7 +111,13 @@ final class RecordReaderCore {
         }
         range.bind(1, copyingText: from)
         range.bind(2, copyingText: to)
+        var last: [UInt8] = []
         rows: while try range.step() {
+            let name = range.buffer(0)
+            // Older rows of the same name, in a run or in the merged table.
+            if name.elementsEqual(last) { continue }
+            last.removeAll(keepingCapacity: true)
+            last.append(contentsOf: name)
             handedOut += 1
             if handedOut % 256 == 0, Clock.monotonic() > snapshot.expires {
                 throw StoreError(
@@ -125,7 +125,6 @@ final class RecordReaderCore {
                     message: "the snapshot was held for \(snapshotMaximum.seconds) s",
                     hint: "read faster, one collection at a time, or raise the limit")
             }
-            let name = range.buffer(0)
             while index < entries.count {
                 let order = entries[index].pointee.compareName(stored: name)
                 if order > 0 { break }
@@ -134,6 +133,7 @@ final class RecordReaderCore {
                 if order == 0 { continue rows }
             }
             let row = try row(range)
+            guard !range.isNull(3) else { continue }
             guard let names = StoredName.split(row.name) else { throw damaged(row.name) }
             let view = RecordView(
                 collection: names.collection, key: names.key, sequence: row.sequence,
@@ -150,7 +150,8 @@ final class RecordReaderCore {
     private struct Row {
         var name: [UInt8]
         var sequence: Sequence
-        var value: [UInt8]
+        /// Nil: the record is deleted.
+        var value: [UInt8]?
     }
 
     private func rows(
@@ -161,9 +162,12 @@ final class RecordReaderCore {
         range.bind(2, copyingText: upper)
         var rows: [Row] = []
         while rows.count < limit, try range.step() {
+            if let last = rows.last, range.buffer(0).elementsEqual(last.name) { continue }
             let row = try row(range)
             rows.append(
-                Row(name: [UInt8](row.name), sequence: row.sequence, value: [UInt8](row.value)))
+                Row(
+                    name: [UInt8](row.name), sequence: row.sequence,
+                    value: range.isNull(3) ? nil : [UInt8](row.value)))
         }
         return rows
     }
@@ -183,12 +187,12 @@ final class RecordReaderCore {
             }
             if order > 0 {
                 let found = rows[row]
+                row += 1
+                guard let value = found.value else { continue }
                 let key = found.name.firstIndex(of: nameSeparator).map { $0 + 1 } ?? 0
                 result.append(
                     ListedRecord(
-                        key: Array(found.name[key...]), sequence: found.sequence,
-                        value: found.value))
-                row += 1
+                        key: Array(found.name[key...]), sequence: found.sequence, value: value))
                 continue
             }
             let entry = entries[index].pointee

@@ -144,7 +144,34 @@ public final class RecordTable: Sendable {
         worker?.join()
     }
 
+    /// Merging begins when no flush was due for this long.
+    private static let mergeDelay: UInt64 = 5_000_000_000
+
+    /// Nothing has to be flushed for `nanoseconds`: merges a piece when it is time, else waits.
+    private func mergeOrWait(_ nanoseconds: UInt64?, now: UInt64, _ mergeDue: inout UInt64) {
+        guard file.withLock({ $0.hasRuns }) else { return signal.wait(nanoseconds: nanoseconds) }
+        guard now >= mergeDue else {
+            return signal.wait(nanoseconds: min(nanoseconds ?? .max, mergeDue - now))
+        }
+        // After a failure, a full disk as a rule, the next try comes later.
+        if !mergePiece() { mergeDue = now + Self.mergeDelay }
+    }
+
+    private func mergePiece() -> Bool {
+        do throws(StoreError) {
+            try file.withLock { file throws(StoreError) in
+                _ = try file.mergePiece()
+                _ = try file.checkpoint()
+            }
+            return true
+        } catch {
+            report(error)
+            return false
+        }
+    }
+
     private func runFlushes() {
+        var mergeDue: UInt64 = 0
         while true {
             let now = Clock.monotonic()
             let step = memory.withLock {
@@ -154,15 +181,21 @@ public final class RecordTable: Sendable {
             }
             switch step {
             case .stop: return
-            case .wait(let nanoseconds): signal.wait(nanoseconds: nanoseconds)
-            case .flush(let generation): flush(generation)
+            case .wait(let nanoseconds): mergeOrWait(nanoseconds, now: now, &mergeDue)
+            case .flush(let generation):
+                flush(generation)
+                mergeDue = Clock.monotonic() + Self.mergeDelay
             }
         }
     }
 
     private func flush(_ generation: Generation) {
         do throws(StoreError) {
-            try file.withLock { file throws(StoreError) in try file.apply(generation) }
+            try file.withLock { file throws(StoreError) in
+                // All runs taken: the flush waits for a merge, and writes for the flush.
+                while !file.hasFreeRun { _ = try file.mergePiece() }
+                try file.apply(generation)
+            }
             // Room first: the checkpoint works on what is already safe.
             let wanted = memory.withLock { $0.finishFlush(now: Clock.monotonic()) }
             if wanted { callbacks.withLock { $0.roomAvailable }() }
@@ -170,12 +203,16 @@ public final class RecordTable: Sendable {
                 memory.withLock { $0.durable = generation.end }
             }
         } catch {
-            let failure = error.code == .diskFull ? error : error.fatal
-            let isNew = memory.withLock { memory in
-                defer { memory.failFlush(failure, retryAt: Clock.monotonic() + 1_000_000_000) }
-                return memory.failure == nil
-            }
-            if isNew { callbacks.withLock { $0.failure }(failure) }
+            report(error)
         }
+    }
+
+    private func report(_ error: StoreError) {
+        let failure = error.code == .diskFull ? error : error.fatal
+        let isNew = memory.withLock { memory in
+            defer { memory.failFlush(failure, retryAt: Clock.monotonic() + 1_000_000_000) }
+            return memory.failure == nil
+        }
+        if isNew { callbacks.withLock { $0.failure }(failure) }
     }
 }

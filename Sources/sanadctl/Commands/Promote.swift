@@ -58,6 +58,13 @@ struct Promote: AsyncParsableCommand {
                 Terminal.out("\(status.node) is the primary already; nothing was done.")
                 return
             }
+            if status.role == "unconfirmed" {
+                Terminal.error(
+                    "CAUTION: \(status.node) does not know whether \(status.link.peer) has become "
+                        + "primary meanwhile. If it has, this makes two primaries, and writes "
+                        + "will be cut off. Go on only if you have seen that "
+                        + "\(status.link.peer) is down or standby.")
+            }
             let outlook = try await ask(client, dryRun: true)
             for line in outlook.lines { Terminal.out(line) }
             // A dry run is never "done"; a refusal begins with these words.
@@ -71,7 +78,7 @@ struct Promote: AsyncParsableCommand {
             if !yes {
                 try Terminal.confirm(
                     "\(status.node) becomes primary of a new epoch.",
-                    expected: acceptLoss ? status.node : "yes")
+                    expected: acceptLoss || status.role == "unconfirmed" ? status.node : "yes")
             }
             let answer = try await ask(client, dryRun: false)
             guard answer.done else { throw refusal(answer) }

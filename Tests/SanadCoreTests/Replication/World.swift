@@ -223,7 +223,7 @@ struct World {
         case .closeLink: closeLink(index, &inputs)
         case .roleChanged(let role, let reason):
             if role == .primary, reason.contains("grant expired") { promotions += 1 }
-        case .abandonWrites: break
+        case .abandonWrites, .peerRefused: break
         case .report(let report):
             if report.level == .error { hosts[index].problems.append(report.message) }
         }

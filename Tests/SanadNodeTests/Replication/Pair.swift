@@ -143,13 +143,16 @@ func until(
 /// Submits writes and waits for their outcomes.
 final class Client: Sendable {
     func put(
-        _ gate: any NodeGate, _ key: String, _ value: String, conditions: [Condition] = []
+        _ gate: any NodeGate, _ key: String, _ value: String, conditions: [Condition] = [],
+        idempotencyKey: String? = nil
     ) async throws -> WriteOutcome {
         let box = WriteOutbox(wake: {})
         var transaction = TransactionBytes()
         transaction.append(.put, collection: "pupils", key: key, value: value)
         try gate.submit(
-            WriteRequest(transaction: transaction, conditions: conditions, outbox: box, ticket: 1))
+            WriteRequest(
+                transaction: transaction, conditions: conditions,
+                idempotencyKey: idempotencyKey, outbox: box, ticket: 1))
         var outcome: WriteOutcome?
         try await until("outcome of \(key)") {
             outcome = box.drain().first?.outcome

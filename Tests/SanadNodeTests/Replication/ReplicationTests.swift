@@ -141,6 +141,48 @@ struct ReplicationTests {
         await returned.stop()
     }
 
+    @Test("a repeated idempotency key gives the first answer and writes nothing")
+    func idempotency() async throws {
+        let pair = try Pair()
+        let (rabat, marrakech) = try await pair.startBoth()
+        let first = try await client.put(rabat.gate, "amina", "1", idempotencyKey: "request-7")
+        #expect(first.sequence == 2)
+        let second = try await client.put(rabat.gate, "amina", "2", idempotencyKey: "request-7")
+        guard case .repeated(let epoch, let sequence, .bothSites) = second else {
+            Issue.record("\(second)")
+            return
+        }
+        #expect(epoch == Epoch(1) && sequence == Sequence(2))
+        #expect(try rabat.gate.value("amina") == "1")
+        // The key is as safe as the write: the other site knows it too.
+        await rabat.stop()
+        try await until("marrakech promotes itself") { marrakech.gate.isWritable }
+        let third = try await client.put(marrakech.gate, "amina", "3", idempotencyKey: "request-7")
+        if case .repeated = third {} else { Issue.record("\(third)") }
+        #expect(try marrakech.gate.value("amina") == "1")
+        await marrakech.stop()
+    }
+
+    @Test("a restarted primary alone is not promoted without the operator's consent to a loss")
+    func promotionOfFormerPrimary() async throws {
+        let pair = try Pair()
+        let (rabat, marrakech) = try await pair.startBoth()
+        await rabat.stop()
+        try await until("marrakech promotes itself") { marrakech.gate.isWritable }
+        _ = try await client.put(marrakech.gate, "amina", "1")
+        await marrakech.stop()
+        let returned = try pair.start("rabat")
+        let started = SystemClock.instant
+        try await until("every grant has expired") {
+            SystemClock.instant.since(started) > .milliseconds(1_200)
+        }
+        let refused = await returned.gate.control(
+            .promote(acceptLoss: false, reason: "test", dryRun: false))
+        #expect(!refused.done)
+        #expect(refused.lines.contains { $0.contains("may have taken over") }, "\(refused)")
+        await returned.stop()
+    }
+
     @Test("conditions see writes that are in the log and not yet applied")
     func conditions() async throws {
         let pair = try Pair()

@@ -1,0 +1,122 @@
+import SanadCore
+import Testing
+
+@testable import SanadStore
+
+@Suite("Runs and their merge")
+struct RunMergeTests {
+    /// A generation of the given puts (value) and deletions (nil), all of one frame.
+    private func generation(
+        _ changes: [(key: String, value: String?)], after position: inout Position,
+        offset: inout UInt64
+    ) -> Generation {
+        var encoder = FrameEncoder(
+            after: position, epoch: Epoch(1), committed: position.sequence, logOffset: offset,
+            wallMilliseconds: 0)
+        for change in changes {
+            var transaction = TransactionBytes()
+            transaction.append(
+                change.value == nil ? .delete : .put, collection: "c", key: change.key,
+                value: change.value ?? "")
+            _ = encoder.append(transaction)
+        }
+        let frame = encoder.finish()
+        let generation = Generation(after: position)
+        generation.append(frame)
+        position = frame.position
+        offset = frame.header.logEnd
+        return generation
+    }
+
+    private func live(_ path: String) throws -> [String: String] {
+        let core = try RecordReaderCore(path: path, options: StoreOptions())
+        let connection = try SQLiteConnection(path: path, access: .readOnly, vfs: nil)
+        let names = try connection.prepare(RunTables.range)
+        names.bind(1, copyingText: StoredName.everything.lower)
+        names.bind(2, copyingText: StoredName.everything.upper)
+        var found: [String: String] = [:]
+        while try names.step() {
+            let name = names.bytes(0)
+            let value = try core.get(name).map { String(decoding: $0.value, as: UTF8.self) }
+            found[String(decoding: name.dropFirst(2), as: UTF8.self)] = value
+        }
+        return found
+    }
+
+    @Test("many runs of overwrites and deletions read as their last state, before and after")
+    func merge() throws {
+        let fixture = try Fixture()
+        let path = fixture.directory + "/records.db"
+        let file = try RecordFile(
+            path: path, cluster: Identifier(high: 1, low: 1), options: StoreOptions())
+        var position = Position.origin
+        var offset: UInt64 = 0
+        var expected: [String: String] = [:]
+        var random = SystemRandomNumberGenerator()
+        // More rows than go straight into the merged table, so that each generation is a run.
+        for round in 0..<5 {
+            var changes: [(key: String, value: String?)] = []
+            for number in 0..<12_000 {
+                let key = "k\(Int.random(in: 0..<15_000, using: &random))"
+                let value = number % 7 == 0 ? nil : "\"\(round)-\(number)\""
+                changes.append((key, value))
+                expected[key] = value
+            }
+            // Distinct names decide, so a last batch makes sure of enough of them.
+            for number in 0..<12_000 {
+                let key = "r\(number)"
+                changes.append((key, "\(round)"))
+                expected[key] = "\(round)"
+            }
+            try file.apply(generation(changes, after: &position, offset: &offset))
+        }
+        #expect(file.hasRuns)
+        #expect(try live(path) == expected)
+        var pieces = 0
+        while try !file.mergePiece() {
+            pieces += 1
+            if pieces == 1 { #expect(try live(path) == expected, "in the middle of a merge") }
+        }
+        #expect(pieces > 0)
+        #expect(!file.hasRuns)
+        #expect(try live(path) == expected)
+    }
+
+    @Test("a merge that a crash cut short is done again by the next process")
+    func resume() throws {
+        let fixture = try Fixture()
+        let path = fixture.directory + "/records.db"
+        let cluster = Identifier(high: 1, low: 1)
+        var position = Position.origin
+        var offset: UInt64 = 0
+        var expected: [String: String] = [:]
+        do {
+            let file = try RecordFile(path: path, cluster: cluster, options: StoreOptions())
+            for round in 0..<3 {
+                let changes = (0..<30_000).map { number in
+                    (key: "k\(number)", value: number % (round + 2) == 0 ? nil : "\(round)")
+                }
+                for change in changes { expected[change.key] = change.value }
+                try file.apply(generation(changes, after: &position, offset: &offset))
+            }
+            #expect(try !file.mergePiece())
+        }
+        let file = try RecordFile(path: path, cluster: cluster, options: StoreOptions())
+        #expect(file.hasRuns)
+        #expect(try live(path) == expected)
+        while try !file.mergePiece() {}
+        #expect(try live(path) == expected)
+        #expect(try file.applied(cluster: cluster) == position)
+    }
+
+    @Test("ranges are merged from sorted tables, not sorted anew")
+    func plan() throws {
+        let fixture = try Fixture()
+        let path = fixture.directory + "/records.db"
+        _ = try RecordFile(
+            path: path, cluster: Identifier(high: 1, low: 1), options: StoreOptions())
+        let connection = try SQLiteConnection(path: path, access: .readOnly, vfs: nil)
+        let plan = try connection.prepare("EXPLAIN QUERY PLAN " + RunTables.range)
+        while try plan.step() { #expect(!plan.text(3).contains("TEMP B-TREE"), "\(plan.text(3))") }
+    }
+}

@@ -68,7 +68,10 @@ let package = Package(
         .executableTarget(
             name: "sanadctl",
             dependencies: [
-                "SanadNode",
+                "SanadCore", "SanadStore", "SanadLink", "SanadNode",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),

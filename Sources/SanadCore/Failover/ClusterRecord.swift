@@ -47,10 +47,12 @@ public struct EpochEntry: Hashable, Sendable {
     public var wallMilliseconds: UInt64
     /// At most 255 bytes of UTF-8.
     public var reason: String
+    /// An operator gave the role without anybody's word, or in spite of a loss.
+    public var isOverride: Bool
 
     public init(
         epoch: Epoch, node: NodeName, begins: Position, start: Position, wallMilliseconds: UInt64,
-        reason: String
+        reason: String, isOverride: Bool = false
     ) {
         self.epoch = epoch
         self.node = node
@@ -58,5 +60,6 @@ public struct EpochEntry: Hashable, Sendable {
         self.start = start
         self.wallMilliseconds = wallMilliseconds
         self.reason = reason
+        self.isOverride = isOverride
     }
 }

@@ -19,6 +19,11 @@ public struct Lease: Hashable, Sendable {
     public mutating func standbyGranted(sent: Instant, length: Span) {
         standbyExpiry = max(standbyExpiry, sent + length)
     }
+
+    /// The arbiter granted a request that was sent at `sent`.
+    public mutating func arbiterGranted(sent: Instant, length: Span) {
+        arbiterExpiry = max(arbiterExpiry, sent + length)
+    }
 }
 
 /// The granter's side: until when this node has promised not to take the primary role.
@@ -30,6 +35,9 @@ public struct Grant: Hashable, Sendable {
     public init(startedAt now: Instant, wait: Span) { expires = now + wait }
 
     public mutating func give(at now: Instant, wait: Span) { expires = max(expires, now + wait) }
+
+    /// The primary gave up its role in words of its own: nothing is left to wait for.
+    public mutating func release() { expires = .zero }
 
     public func hasExpired(at now: Instant) -> Bool { now >= expires }
 }

@@ -144,21 +144,24 @@ public struct EpochStart: Hashable, Sendable {
     public var node: NodeName
     /// At most 255 bytes of UTF-8.
     public var reason: String
+    /// The role was taken on an operator's word alone.
+    public var isOverride: Bool
 
-    public init(node: NodeName, reason: String) {
+    public init(node: NodeName, reason: String, isOverride: Bool = false) {
         self.node = node
         self.reason = reason
+        self.isOverride = isOverride
     }
 
     init?(decoding bytes: UnsafeRawBufferPointer) {
-        guard let nameLength = bytes.first.map(Int.init), bytes.count >= 2 + nameLength,
+        guard let nameLength = bytes.first.map(Int.init), bytes.count >= 3 + nameLength,
             case let reasonLength = Int(bytes[1 + nameLength]),
-            bytes.count == 2 + nameLength + reasonLength,
+            bytes.count == 3 + nameLength + reasonLength, bytes[bytes.count - 1] <= 1,
             let name = String(validating: bytes.part(1, nameLength), as: UTF8.self),
             let node = NodeName(name),
             let reason = String(validating: bytes.part(2 + nameLength, reasonLength), as: UTF8.self)
         else { return nil }
-        self.init(node: node, reason: reason)
+        self.init(node: node, reason: reason, isOverride: bytes[bytes.count - 1] == 1)
     }
 
     func encode(into bytes: inout [UInt8]) {
@@ -167,6 +170,7 @@ public struct EpochStart: Hashable, Sendable {
         bytes.append(contentsOf: node.text.utf8)
         bytes.append(UInt8(reasonBytes.count))
         bytes.append(contentsOf: reasonBytes)
+        bytes.append(flag: isOverride)
     }
 }
 

@@ -18,7 +18,8 @@ extension Replica {
                 var entry = entry
                 entry.reason = ""
                 return entry
-            }, isInitialPrimary: options.isInitialPrimary, lease: options.timing.lease,
+            }, isInitialPrimary: options.isInitialPrimary, isPrimary: role == .primary,
+            isInConflict: conflict != nil, lease: options.timing.lease,
             grantWait: options.timing.grantWait)
     }
 
@@ -27,9 +28,12 @@ extension Replica {
         proposal = nil
         boundaryQuestion = nil
         isFollowing = false
+        peerLeaves = false
+        seeding = nil
         shipper.stop()
-        // The record was not changed yet, so acknowledgements may go back to one site.
-        isJoining = false
+        // As long as nobody was asked to change the record, acknowledgements may go back to one
+        // site; a change whose outcome is unknown may still make the standby one that is counted on.
+        if change?.purpose != .join { isJoining = false }
     }
 
     mutating func receive(_ message: Message, _ now: Now, _ effects: inout [Effect]) {
@@ -44,6 +48,7 @@ extension Replica {
             effects.append(.closeLink(reason: "the peer refused this node: \(reason)"))
         case .proposal(let record): consider(record, from: peer, now, &effects)
         case .proposalAnswer(let answer): proposalAnswered(answer, now, &effects)
+        case .record(let record): passedOn(record, by: peer, &effects)
         case .lead(let lead): beLed(lead, by: peer, &effects)
         case .resume(let position): resume(position, now, &effects)
         case .diverged(let reason):
@@ -53,6 +58,15 @@ extension Replica {
         case .heartbeatAnswer(let answer): granted(answer, now, &effects)
         case .progress(let progress): heard(progress, &effects)
         case .commit(let sequence): learnCommitted(sequence, &effects)
+        case .handOver(let handOver): beHandedOver(handOver, by: peer, now, &effects)
+        case .handOverRefused(let reason): handOverRefused(reason, &effects)
+        case .leave: peerWillLeave(&effects)
+        case .pause(let span): pausedUntil = span == .zero ? .zero : now.instant + span
+        case .fetch(let names): effects.append(.readRecords(names))
+        case .seed(let request): seed(request, &effects)
+        case .seeding(let seeding): beSeeded(seeding, &effects)
+        case .pageTaken: pageTaken(&effects)
+        case .arbiterRequest, .arbiterAnswer: drop("the peer is not an arbiter", &effects)
         }
     }
 
@@ -71,11 +85,16 @@ extension Replica {
             return
         }
         link = .open(peer)
-        if record.version == peer.record.version, record != peer.record {
-            return metAnotherPrimary(peer, &effects)
-        }
+        if let problem = conflict(with: peer) { return enterConflict(problem, &effects) }
         if peer.record.version > record.version { adopt(peer.record, &effects) }
-        chooseRole(peer, now, &effects)
+        if conflict != nil, record.primary == options.identity.node, !peer.isInConflict,
+            peer.record.primary == options.identity.node
+        {
+            conflict = nil
+            effects.append(.persistConflict(nil))
+            report(.notice, "\(options.peer) gave way; this node may be primary again", &effects)
+        }
+        if role == .primary { lead(peer, now, &effects) }
     }
 
     private func objection(to peer: Hello) -> String? {
@@ -104,70 +123,39 @@ extension Replica {
         return nil
     }
 
-    /// Two different records with one version: an operator's override made two primaries.
-    private mutating func metAnotherPrimary(_ peer: Hello, _ effects: inout [Effect]) {
-        let problem =
-            "both nodes changed the cluster record (version \(record.version)): "
-            + "\(peer.identity.node) was made primary of epoch \(peer.record.epoch) and this node's "
-            + "record names \(record.primary?.text ?? "nobody") of epoch \(record.epoch)"
-        storeFailed(problem, &effects)
-        effects.append(.closeLink(reason: problem))
+    // MARK: Two primaries
+
+    /// What is wrong when both nodes were made primary: an operator's override did it, and only an
+    /// operator can choose whose writes stay.
+    private func conflict(with peer: Hello) -> String? {
+        guard record.primary == options.identity.node,
+            peer.record.primary == peer.identity.node
+        else { return nil }
+        let common = commonReign(with: peer)
+        let own = history[(common.map { $0.own + 1 } ?? 0)...]
+        let theirs = peer.history[(common.map { $0.theirs + 1 } ?? 0)...]
+        let isForked =
+            !own.isEmpty && !theirs.isEmpty && (own + theirs).contains { $0.isOverride }
+        let isSameVersion =
+            !options.hasArbiter && peer.record.version == record.version && peer.record != record
+        guard isForked || isSameVersion || (role == .primary && peer.isPrimary) else { return nil }
+        return
+            "two primaries: \(peer.identity.node) of epoch \(peer.record.epoch) and this node of "
+            + "epoch \(record.epoch); choose with 'sanadctl rejoin' on the one that gives way"
     }
 
-    /// Takes over a newer record: it was durable at the peer, so it holds.
-    private mutating func adopt(_ newer: ClusterRecord, _ effects: inout [Effect]) {
-        record = newer
-        effects.append(.persist(newer))
-        if role == .primary {
-            stepDown(
-                "\(newer.primary?.text ?? "nobody") is primary of epoch \(newer.epoch)", &effects)
+    /// Neither acknowledges any more, also after a restart, until the operator has chosen.
+    mutating func enterConflict(_ problem: String, _ effects: inout [Effect]) {
+        if conflict == nil {
+            conflict = problem
+            effects.append(.persistConflict(problem))
+            report(.error, problem, &effects)
         }
+        bid = nil
+        stepDown(problem, &effects)
     }
 
-    private mutating func chooseRole(_ peer: Hello, _ now: Now, _ effects: inout [Effect]) {
-        if role == .primary { return lead(peer, now, &effects) }
-        guard let primary = record.primary else { return chooseFirst(peer, &effects) }
-        if primary == peer.identity.node {
-            becomeStandby("\(primary) is primary of epoch \(record.epoch)", &effects)
-        } else if record.isInSync(options.identity) {
-            propose(takeOver(reason: "restart, confirmed by \(peer.identity.node)"), &effects)
-        } else {
-            becomeStandby(
-                "this node's store is not the one that was primary; waiting for "
-                    + "\(peer.identity.node) to take the role", &effects)
-        }
-    }
-
-    /// A new cluster: both nodes are empty, and the configuration says who begins.
-    private mutating func chooseFirst(_ peer: Hello, _ effects: inout [Effect]) {
-        switch (options.isInitialPrimary, peer.isInitialPrimary) {
-        case (true, true):
-            report(.error, "both nodes have node.initial_role primary; change one", &effects)
-        case (false, false):
-            report(.error, "no node has node.initial_role primary; set it on one", &effects)
-        case (false, true): break
-        case (true, false):
-            guard logEnd == .origin, peer.logEnd == .origin else {
-                return report(.error, "a new cluster begins with two empty stores", &effects)
-            }
-            let both = [options.identity, peer.identity]
-            let first = ClusterRecord(
-                cluster: options.cluster, version: record.version + 1, epoch: record.epoch.next,
-                primary: options.identity.node,
-                inSync: options.mode == .sync ? both : [options.identity], since: logEnd)
-            propose(Proposal(record: first, purpose: .takeRole(reason: "new cluster")), &effects)
-        }
-    }
-
-    private func takeOver(reason: String) -> Proposal {
-        var next = record
-        next.version += 1
-        next.epoch = nextEpoch
-        next.primary = options.identity.node
-        next.since = logEnd
-        if options.mode == .async { next.inSync = [options.identity] }
-        return Proposal(record: next, purpose: .takeRole(reason: reason))
-    }
+    // MARK: Changes of the record between the two nodes
 
     mutating func propose(_ new: Proposal, _ effects: inout [Effect]) {
         proposal = new
@@ -196,6 +184,8 @@ extension Replica {
         if proposed.cluster != options.cluster { return "another cluster" }
         if proposed.primary != peer.identity.node { return "it names somebody else primary" }
         if role == .primary { return "this node is primary of epoch \(record.epoch)" }
+        if bid != nil { return "this node is about to take the role itself" }
+        if conflict != nil { return "two primaries met here, and the operator has not chosen" }
         if proposed.version <= record.version {
             return "version \(proposed.version) is not newer than \(record.version)"
         }
@@ -214,12 +204,36 @@ extension Replica {
         guard let asked = proposal, asked.record.version == answer.version else { return }
         proposal = nil
         if let refusal = answer.refusal {
-            return report(.warning, "the peer refused the cluster record: \(refusal)", &effects)
+            retryAt = now.instant + options.timing.heartbeat
+            return reportOnce(
+                .warning, "the peer refused the cluster record: \(refusal)", &effects)
         }
-        guard case .takeRole(let reason) = asked.purpose else { return }
-        record = asked.record
-        effects.append(.persist(record))
-        becomePrimary(reason: reason, now, &effects)
-        if case .open(let peer) = link { lead(peer, now, &effects) }
+        switch asked.purpose {
+        case .join: break
+        case .degrade:
+            guard role == .primary, asked.record.version > record.version else { return }
+            record = asked.record
+            effects.append(.persist(record))
+            degraded(&effects)
+        case .takeRole(let reason):
+            guard role == .unconfirmed, isSound else { return }
+            record = asked.record
+            effects.append(.persist(record))
+            becomePrimary(reason: reason, now, &effects)
+            if case .open(let peer) = link { lead(peer, now, &effects) }
+        }
+    }
+
+    /// The primary passes on what the arbiter has taken.
+    private mutating func passedOn(
+        _ newer: ClusterRecord, by peer: Hello, _ effects: inout [Effect]
+    ) {
+        guard newer.cluster == options.cluster, newer.version > record.version,
+            newer.primary == peer.identity.node
+        else { return }
+        adopt(newer, &effects)
+        if role == .unconfirmed, conflict == nil {
+            becomeStandby("\(peer.identity.node) is primary of epoch \(newer.epoch)", &effects)
+        }
     }
 }

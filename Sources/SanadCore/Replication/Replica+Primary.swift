@@ -8,25 +8,38 @@ extension Replica {
 
     /// Begins the reign that `record` gives this node: its first frame goes into the log before
     /// any write.
-    mutating func becomePrimary(reason: String, _ now: Now, _ effects: inout [Effect]) {
+    mutating func becomePrimary(
+        reason: String, isOverride: Bool = false, _ now: Now, _ effects: inout [Effect]
+    ) {
         role = .primary
         lease = Lease()
         isFollowing = false
         isJoining = false
+        peerLeaves = false
+        runsAlone = false
+        bid = nil
+        change = nil
+        proposal = nil
+        handOver = nil
+        stall = nil
+        saidLast = nil
         heartbeatDue = now.instant
         shipper.clear()
+        seeding = nil
         lagClock = LagClock()
         committedOffset = logEndOffset
         let begins = logEnd
+        let start = EpochStart(
+            node: options.identity.node, reason: reason, isOverride: isOverride)
         let frame = FrameEncoder.epochStart(
-            EpochStart(node: options.identity.node, reason: reason), after: begins,
-            epoch: record.epoch, committed: committed, logOffset: logEndOffset,
-            wallMilliseconds: now.wallMilliseconds)
+            start, after: begins, epoch: record.epoch, committed: committed,
+            logOffset: logEndOffset, wallMilliseconds: now.wallMilliseconds)
         effects.append(.roleChanged(.primary, reason: reason))
         submitted(frame, now, &effects)
         let entry = EpochEntry(
             epoch: record.epoch, node: options.identity.node, begins: begins,
-            start: frame.position, wallMilliseconds: now.wallMilliseconds, reason: reason)
+            start: frame.position, wallMilliseconds: now.wallMilliseconds, reason: reason,
+            isOverride: isOverride)
         history.append(entry)
         effects.append(.remember(entry))
     }
@@ -36,7 +49,11 @@ extension Replica {
         role = .unconfirmed
         lease = Lease()
         isJoining = false
+        runsAlone = false
         proposal = nil
+        change = nil
+        stall = nil
+        seeding = nil
         commitNoticeDue = .never
         shipper.clear()
         effects.append(.roleChanged(.unconfirmed, reason: reason))
@@ -69,8 +86,7 @@ extension Replica {
     /// Moves the commit mark as far as the rules allow. Without a lease it stays.
     mutating func advanceCommit(_ now: Now, _ effects: inout [Effect]) {
         guard isWritable(at: now.instant) else { return }
-        var reached = durable.sequence
-        if needsStandby { reached = min(reached, shipper.progress?.durable ?? .zero) }
+        let reached = commitBound
         guard reached > committed else { return }
         committed = reached
         committedOffset = durableOffset
@@ -81,11 +97,23 @@ extension Replica {
         commitNoticeDue = now.instant + .milliseconds(5)
     }
 
+    /// What is durable where it has to be.
+    private var commitBound: Sequence {
+        guard needsStandby else { return durable.sequence }
+        let standby = shipper.progress?.durable ?? .zero
+        return min(durable.sequence, standby.advanced(by: options.lossAllowed))
+    }
+
     // MARK: Lease
 
+    /// Both granters are asked at the same moment, so that both leases end at the same moment.
     mutating func beatIfDue(_ now: Now, _ effects: inout [Effect]) {
-        guard isLinked, now.instant >= heartbeatDue else { return }
+        guard isLinked || options.hasArbiter, now.instant >= heartbeatDue else { return }
         heartbeatDue = now.instant + options.timing.heartbeat
+        if options.hasArbiter {
+            ask(.renew(epoch: record.epoch, committed: committed), now, &effects)
+        }
+        guard isLinked else { return }
         let lag = standbyLag(now: now.instant)
         effects.append(
             .send(
@@ -126,25 +154,34 @@ extension Replica {
 
     mutating func lead(_ peer: Hello, _ now: Now, _ effects: inout [Effect]) {
         shipper.probe()
+        seeding = nil
         heartbeatDue = now.instant
+        if peer.record != record { effects.append(.send(.record(record))) }
         effects.append(
             .send(
                 .lead(
-                    Lead(epoch: record.epoch, bound: commonBound(with: peer), history: history))))
+                    Lead(epoch: record.epoch, bound: commonBound(with: peer), logBegin: logBegin))))
     }
 
     /// The highest frame boundary that both logs can share: reigns with the same first frame are
     /// the same, and within one reign the shorter log is a beginning of the longer.
     func commonBound(with peer: Hello) -> Position {
-        var starts: [Epoch: ChainHash] = [:]
-        for entry in peer.history { starts[entry.epoch] = entry.start.hash }
-        guard let own = history.lastIndex(where: { starts[$0.epoch] == $0.start.hash }),
-            let theirs = peer.history.lastIndex(where: { $0.epoch == history[own].epoch })
-        else { return .origin }
+        guard let common = commonReign(with: peer) else { return .origin }
+        let (own, theirs) = common
         let ownEnd = own + 1 < history.count ? history[own + 1].begins : logEnd
         let theirEnd =
             theirs + 1 < peer.history.count ? peer.history[theirs + 1].begins : peer.logEnd
         return ownEnd.sequence <= theirEnd.sequence ? ownEnd : theirEnd
+    }
+
+    /// The last reign that both histories have, as places in them.
+    func commonReign(with peer: Hello) -> (own: Int, theirs: Int)? {
+        var starts: [Epoch: ChainHash] = [:]
+        for entry in peer.history { starts[entry.epoch] = entry.start.hash }
+        guard let own = history.lastIndex(where: { starts[$0.epoch] == $0.start.hash }),
+            let theirs = peer.history.lastIndex(where: { $0.epoch == history[own].epoch })
+        else { return nil }
+        return (own, theirs)
     }
 
     /// The standby says where its log ends.
@@ -164,29 +201,5 @@ extension Replica {
         shipper.start(after: position, offset: offset)
         standbyMark = StandbyMark(durable: position.sequence, offset: offset)
         report(.notice, "\(options.peer) follows from \(position)", &effects)
-    }
-
-    // MARK: Back in sync
-
-    /// The standby's last step back to being in sync: first every acknowledgement needs both sites,
-    /// then it has all that was acknowledged, then the record says so. The record is durable here
-    /// first, since it binds this node to the standby's grants.
-    mutating func joinIfReady(_ now: Now, _ effects: inout [Effect]) {
-        guard options.mode == .sync, case .open(let peer) = link, proposal == nil,
-            !record.isInSync(peer.identity), let progress = shipper.progress,
-            shipper.isFollowed
-        else { return }
-        if !isJoining {
-            let isClose = logEndOffset <= progress.durableOffset + UInt64(Limits.frameBytesTarget)
-            isJoining = isClose && lease.holds(at: now.instant)
-        }
-        guard isJoining, progress.durable >= committed, lease.holds(at: now.instant) else { return }
-        record.version += 1
-        record.inSync = [options.identity, peer.identity].sorted { $0.node < $1.node }
-        record.since = durable
-        effects.append(.persist(record))
-        isJoining = false
-        propose(Proposal(record: record, purpose: .join), &effects)
-        report(.notice, "\(peer.identity.node) is in sync again from \(durable)", &effects)
     }
 }

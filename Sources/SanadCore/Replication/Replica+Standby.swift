@@ -1,10 +1,19 @@
-// The standby: granting, following, and taking over.
+// The standby: granting and following.
 
 extension Replica {
     mutating func becomeStandby(_ reason: String, _ effects: inout [Effect]) {
         guard role != .standby else { return }
         role = .standby
+        handOver = nil
+        saidLast = nil
         effects.append(.roleChanged(.standby, reason: reason))
+    }
+
+    /// The record names this node: it is nobody's standby any more.
+    mutating func leaveStandby(_ reason: String, _ effects: inout [Effect]) {
+        role = .unconfirmed
+        isFollowing = false
+        effects.append(.roleChanged(.unconfirmed, reason: reason))
     }
 
     // MARK: Granting
@@ -12,14 +21,15 @@ extension Replica {
     mutating func answer(
         _ heartbeat: Heartbeat, from peer: Hello, _ now: Now, _ effects: inout [Effect]
     ) {
-        let isGranted =
+        let isOurs =
             role == .standby && record.primary == peer.identity.node
             && record.epoch == heartbeat.epoch
-        if isGranted {
+        let isGranted = isOurs && yieldsBid(now)
+        if isOurs {
             primaryMarks = heartbeat
-            grant.give(at: now.instant, wait: options.timing.grantWait)
             learnCommitted(heartbeat.committed, &effects)
         }
+        if isGranted { grant.give(at: now.instant, wait: options.timing.grantWait) }
         reportedAppliedOffset = appliedOffset
         effects.append(
             .send(
@@ -42,6 +52,7 @@ extension Replica {
     mutating func didApply(_ sequence: Sequence, _ offset: UInt64, _ effects: inout [Effect]) {
         applied = sequence
         appliedOffset = offset
+        finishRepair(&effects)
         // The primary stops at a bound of unapplied bytes, so it hears of progress well before.
         let stride = UInt64(Limits.applyLagBytesMaximum / 16)
         if isFollowing, appliedOffset >= reportedAppliedOffset + stride {
@@ -56,10 +67,13 @@ extension Replica {
         guard role != .primary, record.primary == peer.identity.node, record.epoch == lead.epoch
         else { return drop("the peer led in an epoch that the record does not name", &effects) }
         becomeStandby("\(peer.identity.node) is primary of epoch \(lead.epoch)", &effects)
+        guard storeProblem == nil else { return }
         guard lead.bound.sequence <= logEnd.sequence else {
             return drop("the peer's bound is beyond this log", &effects)
         }
-        if lead.bound == logEnd { return followFromHere(&effects) }
+        if case .seed = repair { return askForSeed(&effects) }
+        if lead.bound.sequence < lead.logBegin { return losePlace(lead, &effects) }
+        if lead.bound == logEnd { return prepareToFollow(&effects) }
         boundaryQuestion = .fork(lead.bound)
         effects.append(.findBoundary(lead.bound.sequence))
     }
@@ -79,48 +93,28 @@ extension Replica {
                 return drop(reason, &effects)
             }
             begin(after: position, offset: offset, &effects)
+        case .seed(let request):
+            if let found, found == request.base {
+                beginSeeding(found, offset, cursor: request.cursor, &effects)
+            } else {
+                effects.append(.openSnapshot)
+            }
         case .fork(let bound):
             guard found?.hash == bound.hash else {
                 return diverge("this log has no frame that ends at \(bound)", &effects)
             }
-            guard applied <= bound.sequence else {
-                return diverge(
-                    "records are applied up to \(applied), and the common history ends at "
-                        + "\(bound): this node acknowledged writes alone", &effects)
-            }
-            let cut = logEnd.sequence.value - bound.sequence.value
-            report(
-                .warning,
-                "moving \(cut) transactions after \(bound), never acknowledged by both sites, "
-                    + "to quarantine", &effects)
-            effects.append(.cutLog(after: bound))
-            boundaryQuestion = .fork(bound)
+            cutOff(after: bound, &effects)
         }
     }
 
-    mutating func didCut(_ offset: UInt64, _ effects: inout [Effect]) {
-        guard case .fork(let bound) = boundaryQuestion else { return }
-        boundaryQuestion = nil
-        logEnd = bound
-        durable = bound
-        logEndOffset = offset
-        durableOffset = offset
-        appliedOffset = min(appliedOffset, offset)
-        committed = min(committed, bound.sequence)
-        committedByPrimary = min(committedByPrimary, bound.sequence)
-        history.removeAll { $0.start.sequence > bound.sequence }
-        effects.append(.forget(after: bound.sequence))
-        followFromHere(&effects)
+    mutating func diverge(_ reason: String, _ effects: inout [Effect]) {
+        effects.append(.send(.diverged(reason)))
+        storeFailed("\(reason); seed this store anew with 'sanadctl reseed'", &effects)
     }
 
-    private mutating func followFromHere(_ effects: inout [Effect]) {
+    mutating func followFromHere(_ effects: inout [Effect]) {
         isFollowing = true
         effects.append(.send(.resume(logEnd)))
-    }
-
-    private mutating func diverge(_ reason: String, _ effects: inout [Effect]) {
-        effects.append(.send(.diverged(reason)))
-        storeFailed("\(reason); this store has to be seeded anew", &effects)
     }
 
     /// A frame from the primary: checked against the chain before it goes into the log.
@@ -143,7 +137,8 @@ extension Replica {
         if let start = frame.epochStart {
             let entry = EpochEntry(
                 epoch: frame.header.epoch, node: start.node, begins: begins, start: frame.position,
-                wallMilliseconds: frame.header.wallMilliseconds, reason: start.reason)
+                wallMilliseconds: frame.header.wallMilliseconds, reason: start.reason,
+                isOverride: start.isOverride)
             history.append(entry)
             effects.append(.remember(entry))
         }
@@ -159,76 +154,5 @@ extension Replica {
         guard reached > committed else { return }
         committed = reached
         effects.append(.commit(reached))
-    }
-
-    // MARK: Taking over
-
-    /// True when nothing but the grant keeps this node from the primary role.
-    var mayPromoteItself: Bool {
-        options.isFailoverAutomatic && role != .primary && storeProblem == nil
-            && record.primary == options.peer && record.isInSync(options.identity)
-            && hasAllAcknowledged
-    }
-
-    /// False when the primary itself has told of a commit that this log does not reach: the disk
-    /// was restored from an older copy, say, and the record does not know.
-    private var hasAllAcknowledged: Bool { durable.sequence >= committedByPrimary }
-
-    mutating func promoteIfDue(_ now: Now, _ effects: inout [Effect]) {
-        guard mayPromoteItself, grant.hasExpired(at: now.instant) else { return }
-        promote(reason: "no heartbeat from \(options.peer), grant expired", now, &effects)
-    }
-
-    mutating func promoteByOperator(
-        acceptLoss: Bool, reason: String, _ now: Now, _ effects: inout [Effect]
-    ) {
-        if let objection = objectionToPromotion(acceptLoss: acceptLoss, at: now.instant) {
-            return report(.warning, "not promoted: \(objection)", &effects)
-        }
-        promote(reason: reason, now, &effects)
-    }
-
-    /// Why an operator's promotion is refused now; nil when it would be carried out.
-    public func objectionToPromotion(acceptLoss: Bool, at now: Instant) -> String? {
-        if role == .primary { return "this node is primary already" }
-        if let storeProblem { return storeProblem }
-        if record.primary == nil { return "no primary was ever chosen; start both nodes" }
-        guard grant.hasExpired(at: now) else {
-            return "the primary holds a grant of this node for another "
-                + "\(grant.expires.since(now).wholeMilliseconds) ms; stop the primary first"
-        }
-        return isSafeToPromote || acceptLoss
-            ? nil
-            : "acknowledged writes can be missing here; "
-                + "see what would be lost, then repeat with --accept-loss"
-    }
-
-    /// True when no acknowledged write can be missing at this node, by what it knows.
-    ///
-    /// A node that was primary itself does not know: its peer may have taken over and acknowledged
-    /// writes since.
-    public var isSafeToPromote: Bool {
-        record.primary == options.peer && record.isInSync(options.identity) && hasAllAcknowledged
-    }
-
-    /// Compare-and-set first, then the epoch's first frame, then the first acknowledgement.
-    private mutating func promote(reason: String, _ now: Now, _ effects: inout [Effect]) {
-        let wasLinked: Bool
-        if case .down = link { wasLinked = false } else { wasLinked = true }
-        record = ClusterRecord(
-            cluster: options.cluster, version: record.version + 1, epoch: nextEpoch,
-            primary: options.identity.node, inSync: [options.identity], since: logEnd)
-        effects.append(.persist(record))
-        standbyMark = StandbyMark(durable: logEnd.sequence, offset: logEndOffset)
-        becomePrimary(reason: reason, now, &effects)
-        // The old primary's greeting told of a log that has grown since: it has to greet again.
-        if wasLinked { effects.append(.closeLink(reason: "this node became primary")) }
-    }
-
-    mutating func storeFailed(_ problem: String, _ effects: inout [Effect]) {
-        storeProblem = problem
-        isFollowing = false
-        report(.error, problem, &effects)
-        stepDown(problem, &effects)
     }
 }

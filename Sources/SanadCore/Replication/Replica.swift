@@ -12,6 +12,8 @@ public struct Replica: Sendable {
     /// The log's end, with frames whose append is under way.
     public internal(set) var logEnd: Position
     public internal(set) var logEndOffset: UInt64
+    /// The log holds what follows this.
+    public internal(set) var logBegin: Sequence
     public internal(set) var durable: Position
     public internal(set) var durableOffset: UInt64
     public internal(set) var committed: Sequence
@@ -22,6 +24,16 @@ public struct Replica: Sendable {
     public internal(set) var grant: Grant
     /// Why this node may neither serve nor be promoted; nil when all is well.
     public internal(set) var storeProblem: String?
+    /// Why an operator took the primary role from this node; nil when it may have it.
+    public internal(set) var fence: String?
+    /// What was found when two primaries met; nil when the operator has chosen.
+    public internal(set) var conflict: String?
+    /// A repair of the store that is not finished; until then it is not promoted.
+    public internal(set) var repair: StoreRepair?
+    /// No automatic promotion before this.
+    public internal(set) var pausedUntil = Instant.zero
+    /// An operator let this primary act without a lease.
+    public internal(set) var runsAlone = false
 
     /// When the last sign of life of the peer came.
     public internal(set) var peerHeard: Instant?
@@ -35,47 +47,34 @@ public struct Replica: Sendable {
 
     var link = LinkPhase.down
     var shipper: Shipper
+    var arbiter = ArbiterDesk()
+    /// A change of the record that the peer was asked to make durable.
     var proposal: Proposal?
+    /// A change of the record that this primary asked the arbiter for.
+    var change: RecordChange?
+    /// This node's way to the primary role, while it is on it.
+    var bid: Bid?
+    var handOver: HandOverPhase?
+    var seeding: SeedSession?
     var boundaryQuestion: BoundaryQuestion?
     /// From here on every acknowledgement needs both sites, though the record does not say so yet.
     var isJoining = false
     var isFollowing = false
+    var peerLeaves = false
     var heartbeatDue = Instant.zero
     /// When the standby has to be told of a commit that no frame has carried.
     var commitNoticeDue = Instant.never
+    /// Since when the listed standby holds a commit back, and at which commit.
+    var stall: Stall?
+    /// Nothing is tried towards the primary role before this.
+    var retryAt = Instant.zero
+    var saidLast: String?
+    private var stepped = Instant.zero
     var reportedAppliedOffset: UInt64 = 0
     /// Log bytes up to `committed`, as a primary: bounds what is written and not acknowledged.
     var committedOffset: UInt64 = 0
     /// As a standby: what the primary called committed; it may be ahead of what is durable here.
     var committedByPrimary = Sequence.zero
-
-    public struct StandbyMark: Sendable, Equatable {
-        public var durable: Sequence
-        public var offset: UInt64
-    }
-
-    enum LinkPhase: Sendable {
-        case down
-        case greeting(since: Instant)
-        case open(Hello)
-    }
-
-    struct Proposal: Sendable {
-        enum Purpose: Sendable, Equatable {
-            case takeRole(reason: String)
-            case join
-        }
-
-        var record: ClusterRecord
-        var purpose: Purpose
-    }
-
-    enum BoundaryQuestion: Sendable {
-        /// A standby looks for the primary's bound in its own log.
-        case fork(Position)
-        /// A primary looks for the standby's end in its own log.
-        case resume(Position)
-    }
 
     public init(options: ReplicaOptions, recovered: RecoveredState, now: Now) {
         self.options = options
@@ -83,17 +82,29 @@ public struct Replica: Sendable {
         history = recovered.history
         logEnd = recovered.logEnd
         logEndOffset = recovered.logEndOffset
+        logBegin = recovered.logBegin
         durable = recovered.logEnd
         durableOffset = recovered.logEndOffset
         committed = recovered.committed
         applied = recovered.applied
         appliedOffset = recovered.logEndOffset
+        repair = recovered.repair
+        fence = recovered.fence
+        conflict = recovered.conflict
         grant = Grant(startedAt: now.instant, wait: options.timing.grantWait)
         shipper = Shipper(windowBytes: options.windowBytes)
+        arbiter.heard = now.instant
+        // Who acted as primary of the record's epoch has granted nobody anything since.
+        if let last = history.last, last.epoch == record.epoch, last.node == options.identity.node,
+            record.primary == options.identity.node
+        {
+            grant.release()
+        }
     }
 
     /// Takes one input and appends what has to be done.
     public mutating func step(_ input: Input, now: Now, into effects: inout [Effect]) {
+        stepped = now.instant
         switch input {
         case .tick: break
         case .linkUp: greet(now, &effects)
@@ -104,25 +115,40 @@ public struct Replica: Sendable {
         case .frame(let frame):
             peerHeard = now.instant
             follow(frame, &effects)
+        case .page(let bytes):
+            peerHeard = now.instant
+            take(page: bytes, &effects)
+        case .arbiter(let answer): heard(answer, now, &effects)
+        case .arbiterFailed(_, let reason): arbiter.problem = reason
         case .submitted(let frame): submitted(frame, now, &effects)
         case .appended(let position, let offset): appended(position, offset, &effects)
         case .applied(let sequence, let offset): didApply(sequence, offset, &effects)
         case .logRead(let frames): shipper.logRead(frames, into: &effects)
+        case .logTrimmed(let sequence): logBegin = max(logBegin, sequence)
         case .boundary(let position, let offset): answer(position, offset, now, &effects)
-        case .logCut(let offset): didCut(offset, &effects)
-        case .promote(let acceptLoss, let reason):
-            promoteByOperator(acceptLoss: acceptLoss, reason: reason, now, &effects)
+        case .logCut(let offset, let namesLeft): didCut(offset, namesLeft, &effects)
+        case .vetoAnswered(let objection): vetoAnswered(objection, now, &effects)
+        case .command(let command, let reason): carryOut(command, reason, now, &effects)
+        case .stopping: askToLeave(&effects)
         case .storeFailed(let problem): storeFailed(problem, &effects)
+        case .names, .recordsRead, .recordsReplaced, .snapshotOpened, .pageRead, .pageLoaded:
+            stepRepair(input, &effects)
         }
         advance(now, &effects)
     }
 
     /// What follows from the new state whatever the input was.
     private mutating func advance(_ now: Now, _ effects: inout [Effect]) {
-        promoteIfDue(now, &effects)
         closeQuietLink(now, &effects)
+        advanceHandOver(now, &effects)
+        seekRole(now, &effects)
+        promoteIfDue(now, &effects)
+        advanceBid(now, &effects)
+        askArbiterIfDue(now, &effects)
         guard role == .primary else { return }
         joinIfReady(now, &effects)
+        degradeIfDue(now, &effects)
+        repeatChange(now, &effects)
         advanceCommit(now, &effects)
         beatIfDue(now, &effects)
         if now.instant >= commitNoticeDue {
@@ -130,16 +156,24 @@ public struct Replica: Sendable {
             if shipper.isFollowed { effects.append(.send(.commit(committed))) }
         }
         shipper.pump(durable: durable.sequence, into: &effects)
+        pumpPages(&effects)
     }
 
     /// The instant at which a `tick` is due if nothing else happens before.
     public var nextDeadline: Instant {
-        let duty: Instant =
-            switch role {
-            case .primary: min(isLinked ? heartbeatDue : .never, commitNoticeDue)
-            case .standby, .unconfirmed: mayPromoteItself ? grant.expires : .never
+        var deadline = min(linkQuietDeadline, handOverDeadline, bidDeadline)
+        if role == .primary {
+            if isLinked || options.hasArbiter { deadline = min(deadline, heartbeatDue) }
+            deadline = min(deadline, commitNoticeDue, degradeDeadline, changeDeadline)
+        } else {
+            if options.hasArbiter { deadline = min(deadline, arbiter.readDue) }
+            if mayPromoteItself, bid == nil {
+                deadline = min(deadline, max(grant.expires, retryAt, pausedUntil))
             }
-        return min(duty, linkQuietDeadline)
+            if role == .unconfirmed, isLinked { deadline = min(deadline, seekDeadline) }
+        }
+        // What was due in the last step and could not be done is looked at again later.
+        return deadline > stepped ? deadline : stepped + options.timing.heartbeat
     }
 
     /// A link on which nothing was heard for a whole lease is as good as cut: it is closed and
@@ -161,47 +195,22 @@ public struct Replica: Sendable {
                     + "\(options.timing.lease.wholeMilliseconds) ms"))
     }
 
-    // MARK: What others may ask
-
-    /// True when an acknowledgement needs a lease: another store could promote itself.
-    public var isLeaseNeeded: Bool {
-        role == .primary && record.inSync.contains { $0.node != options.identity.node }
+    mutating func storeFailed(_ problem: String, _ effects: inout [Effect]) {
+        storeProblem = problem
+        isFollowing = false
+        bid = nil
+        report(.error, problem, &effects)
+        stepDown(problem, &effects)
     }
-
-    /// True when an acknowledgement needs both sites.
-    public var needsStandby: Bool { role == .primary && (isJoining || isLeaseNeeded) }
-
-    public func isWritable(at now: Instant) -> Bool {
-        role == .primary && storeProblem == nil && (!isLeaseNeeded || lease.holds(at: now))
-    }
-
-    public func admission(at now: Instant) -> Admission {
-        guard role == .primary else { return .refused("this node is \(role.rawValue)") }
-        if let storeProblem { return .refused(storeProblem) }
-        guard isWritable(at: now) else {
-            return .refused("the standby has not renewed the lease; no write is acknowledged")
-        }
-        guard needsStandby else { return .open }
-        return logEndOffset < committedOffset + UInt64(options.windowBytes) ? .open : .wait
-    }
-
-    public var isLinked: Bool {
-        if case .open = link { true } else { false }
-    }
-
-    /// `none`, `probing`, `catching-up` or `streaming`, of either role.
-    public var replicationState: String {
-        if role == .primary {
-            return shipper.state == .catchingUp ? "catching-up" : shipper.state.rawValue
-        }
-        guard isLinked else { return "none" }
-        guard isFollowing, let primaryMarks else { return "probing" }
-        return logEnd.sequence.value + 1 >= primaryMarks.logEnd.value ? "streaming" : "catching-up"
-    }
-
-    public var peerProgress: Progress? { role == .primary ? shipper.progress : nil }
 
     func report(_ level: Report.Level, _ message: String, _ effects: inout [Effect]) {
         effects.append(.report(Report(level, message)))
+    }
+
+    /// Says something once, however often the state that it describes is looked at.
+    mutating func reportOnce(_ level: Report.Level, _ message: String, _ effects: inout [Effect]) {
+        guard saidLast != message else { return }
+        saidLast = message
+        report(level, message, &effects)
     }
 }

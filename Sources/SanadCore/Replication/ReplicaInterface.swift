@@ -1,85 +1,12 @@
-/// Whether an acknowledgement needs the standby.
-public enum ReplicationMode: String, Sendable {
-    case sync
-    case async
-}
-
-/// The time rules that keep two primaries apart (DESIGN: lease on the monotonic clock).
-public struct Timing: Hashable, Sendable {
-    public var heartbeat: Span
-    /// How long a grant lasts, counted by the primary from the moment it sent the request.
-    public var lease: Span
-    /// How long the granter waits, counted from its answer: the lease plus the clocks' drift.
-    public var grantWait: Span
-
-    public init(heartbeat: Span, lease: Span, grantWait: Span) {
-        self.heartbeat = heartbeat
-        self.lease = lease
-        self.grantWait = grantWait
-    }
-}
-
-/// What a replica is told once, at its start.
-public struct ReplicaOptions: Sendable {
-    public var cluster: Identifier
-    public var identity: StoreIdentity
-    public var peer: NodeName
-    public var mode: ReplicationMode
-    /// May be the first primary of a new cluster.
-    public var isInitialPrimary: Bool
-    /// Promotes itself when its grant has expired; otherwise only an operator promotes.
-    public var isFailoverAutomatic: Bool
-    public var timing: Timing
-    public var windowBytes: Int
-
-    public init(
-        cluster: Identifier, identity: StoreIdentity, peer: NodeName, mode: ReplicationMode,
-        isInitialPrimary: Bool, isFailoverAutomatic: Bool, timing: Timing,
-        windowBytes: Int = Limits.windowBytesDefault
-    ) {
-        self.cluster = cluster
-        self.identity = identity
-        self.peer = peer
-        self.mode = mode
-        self.isInitialPrimary = isInitialPrimary
-        self.isFailoverAutomatic = isFailoverAutomatic
-        self.timing = timing
-        self.windowBytes = windowBytes
-    }
-}
-
-/// What a replica finds on its disk at its start.
-public struct RecoveredState: Sendable {
-    public var record: ClusterRecord
-    public var history: [EpochEntry]
-    public var logEnd: Position
-    public var logEndOffset: UInt64
-    /// A sequence that is certainly committed: what is applied, or what the log itself says.
-    public var committed: Sequence
-    public var applied: Sequence
-
-    public init(
-        record: ClusterRecord, history: [EpochEntry], logEnd: Position, logEndOffset: UInt64,
-        committed: Sequence, applied: Sequence
-    ) {
-        self.record = record
-        self.history = history
-        self.logEnd = logEnd
-        self.logEndOffset = logEndOffset
-        self.committed = committed
-        self.applied = applied
-    }
-}
-
 /// What a node is in its cluster.
 ///
 /// ```
-///              peer names another primary
+///         the record names another primary
 ///   unconfirmed ───────────────────────────▶ standby
 ///        │  ▲                                 │   ▲
-///  peer  │  │ two primaries met               │   │ a higher epoch
-/// agrees │  │                   grant expired │   │ was met
-///        ▼  │                                 ▼   │
+/// peer or│  │ two primaries met,       grants │   │ a higher epoch
+/// arbiter│  │ hand-over, fence        expired │   │ was met
+/// agrees ▼  │                                 ▼   │
 ///        primary ◀──────────────────────── primary
 /// ```
 public enum Role: String, Sendable {
@@ -100,6 +27,26 @@ public struct Now: Sendable {
     }
 }
 
+/// What an operator asks of a replica. `objection(to:at:)` tells first whether it would be done.
+public enum OperatorCommand: Hashable, Sendable {
+    /// Take the primary role; what the leases demand holds.
+    case promote(acceptLoss: Bool)
+    /// Hand the primary role over to the standby without losing a write.
+    case switchover
+    /// Be primary without a lease or anybody's word: the operator knows that the other site is dead.
+    case runAlone
+    /// Give up the primary role and take none until lifted.
+    case fence
+    case liftFence
+    /// No automatic promotion until then.
+    case pause(until: Instant)
+    case resume
+    /// Of two that were both made primary, give way to the peer.
+    case giveWay
+    /// Empty this store and fill it from the primary's snapshot.
+    case reseed
+}
+
 /// What happens to a replica.
 public enum Input: Sendable {
     /// Time has passed.
@@ -110,6 +57,11 @@ public enum Input: Sendable {
     case message(Message)
     /// A frame from the peer.
     case frame(Frame)
+    /// A page of records from the peer, as the store encodes it.
+    case page([UInt8])
+    case arbiter(ArbiterAnswer)
+    /// The arbiter could not be asked.
+    case arbiterFailed(sent: Instant, reason: String)
     /// A frame that this primary just encoded after `logEnd`.
     case submitted(Frame)
     /// The log is durable up to here.
@@ -118,12 +70,29 @@ public enum Input: Sendable {
     case applied(Sequence, offset: UInt64)
     /// The answer to `Effect.readLog`: consecutive frames, empty when there is nothing to read.
     case logRead([Frame])
+    /// Frames up to and with this sequence were removed by retention.
+    case logTrimmed(Sequence)
     /// The answer to `Effect.findBoundary`; nil when no frame ends there.
     case boundary(Position?, offset: UInt64)
-    /// The answer to `Effect.cutLog`.
-    case logCut(offset: UInt64)
-    /// The operator wants this node to be primary.
-    case promote(acceptLoss: Bool, reason: String)
+    /// The answer to `Effect.cutLog`; names of records that the cut-off tail had changed are left.
+    case logCut(offset: UInt64, namesLeft: Bool)
+    /// The answer to `Effect.readNames`; none: all are fetched.
+    case names([RecordName])
+    /// The answer to `Effect.readRecords`: a page, the state of the table at `readAt`.
+    case recordsRead([UInt8], readAt: Sequence)
+    /// The answer to `Effect.replaceRecords`.
+    case recordsReplaced
+    /// The answer to `Effect.openSnapshot`: the log after `base` continues the snapshot.
+    case snapshotOpened(base: Position, offset: UInt64)
+    /// The answer to `Effect.readPage`; `last` is the name of its last row.
+    case pageRead([UInt8], last: [UInt8]?, readAt: Sequence, isLast: Bool)
+    /// The answer to `Effect.loadPage`: the page is durable.
+    case pageLoaded
+    /// The veto command's answer: nil lets the promotion go on, a reason stops it.
+    case vetoAnswered(String?)
+    case command(OperatorCommand, reason: String)
+    /// The process ends soon: a standby asks to be let go first.
+    case stopping
     /// The store can no longer be trusted: step back and take no role.
     case storeFailed(String)
 }
@@ -132,10 +101,16 @@ public enum Input: Sendable {
 public enum Effect: Sendable {
     case send(Message)
     case ship(Frame)
+    case shipPage([UInt8])
+    case ask(ArbiterRequest)
     /// Append to the log; `Input.appended` follows when it is durable.
     case append(Frame)
     /// Make the record durable before the next effect.
     case persist(ClusterRecord)
+    /// Remember, or forget with nil, that the operator fenced this node.
+    case persistFence(String?)
+    /// Remember, or forget with nil, that two primaries met.
+    case persistConflict(String?)
     /// Remember a reign.
     case remember(EpochEntry)
     /// Forget the reigns that began after this sequence; their frames were cut off.
@@ -148,10 +123,32 @@ public enum Effect: Sendable {
     case findBoundary(Sequence)
     /// Move the frames after this position to quarantine; `Input.logCut` follows.
     case cutLog(after: Position)
+    /// The names that a cut-off tail changed, the next of them; `Input.names` follows.
+    case readNames(limit: Int)
+    /// Read these records from the table; `Input.recordsRead` follows.
+    case readRecords([RecordName])
+    /// Put the page's rows in place of what the table has, and take their names off the list.
+    case replaceRecords([UInt8], readAt: Sequence)
+    /// Fix where the log continues a snapshot that begins now; `Input.snapshotOpened` follows.
+    case openSnapshot
+    /// Read the snapshot's page after this name; `Input.pageRead` follows.
+    case readPage(after: [UInt8]?)
+    /// Begin to fill the emptied store.
+    case beginLoad(base: Position, offset: UInt64, history: [EpochEntry])
+    /// Write a page of the snapshot; `Input.pageLoaded` follows.
+    case loadPage([UInt8], readAt: Sequence)
+    /// All pages are there; the table is consistent once it has applied this.
+    case finishLoad(consistentFrom: Sequence)
+    /// The repair is over: forget its plan.
+    case endRepair
+    /// Empty this store, and start anew.
+    case emptyStore(keepingOld: Bool, reason: String)
     case closeLink(reason: String)
     /// One of the two sides will not work with the other; counted, the reason is in a report or in
     /// `closeLink`.
     case peerRefused
+    /// May this node promote itself? `Input.vetoAnswered` follows.
+    case askVeto(reason: String)
     case roleChanged(Role, reason: String)
     /// Writes under way have an unknown outcome: this node is no longer primary.
     case abandonWrites(reason: String)
@@ -174,7 +171,8 @@ public struct Report: Sendable, Equatable {
 /// Whether the primary takes a write now.
 public enum Admission: Sendable, Equatable {
     case open
-    /// The window to the standby is full: wait, the queue in front bounds it.
+    /// The window to the standby is full, or the role is being handed over: wait, the queue in
+    /// front bounds it.
     case wait
     case refused(String)
 }

@@ -78,3 +78,16 @@ public struct StoreIdentity: Hashable, Sendable {
         self.store = store
     }
 }
+
+/// The name of one record: where it is put.
+public struct RecordName: Hashable, Sendable {
+    /// UTF-8, at most `Limits.collectionBytesMaximum` bytes.
+    public var collection: [UInt8]
+    /// UTF-8, at most `Limits.keyBytesMaximum` bytes.
+    public var key: [UInt8]
+
+    public init(collection: [UInt8], key: [UInt8]) {
+        self.collection = collection
+        self.key = key
+    }
+}

@@ -65,6 +65,10 @@ public enum Limits {
     public static let catchUpReadBytes = 2 << 20
     /// Waiting messages towards the peer, beside frames.
     public static let controlQueueMessagesMaximum = 1_024
+    /// Records that one message asks for: their longest names fit a message.
+    public static let fetchNamesMaximum = 256
+    /// Pages of a snapshot under way at once: one is written while the next travels.
+    public static let pagesInFlightMaximum = 4
     /// Time for TCP, TLS and the handshake together.
     public static let handshakeTimeout = Span.seconds(5)
     /// Reconnection: first wait, doubled up to the last, each with jitter.
@@ -72,6 +76,21 @@ public enum Limits {
     public static let reconnectLast = Span.seconds(2)
     /// Connections that are in a TLS handshake at once; a stranger cannot take more.
     public static let pendingHandshakesMaximum = 8
+
+    // Failover.
+
+    /// The longest wait of a granter; a witness that has started waits this long at most.
+    public static let grantWaitMaximum = Span.seconds(70)
+    /// An arbiter's answer that takes longer is asked for again.
+    public static let arbiterPatience = Span.seconds(1)
+    /// How long a switchover may hold writes back until the standby has all of them.
+    public static let drainTimeout = Span.seconds(5)
+    /// How long a primary that handed over waits for the arbiter to take its lease back.
+    public static let releaseTimeout = Span.milliseconds(300)
+    /// How long it waits for the standby to lead before it asks for the role again.
+    public static let handOverTimeout = Span.seconds(2)
+    /// A promotion that the veto command stopped is asked about again after this.
+    public static let vetoPause = Span.seconds(10)
 
     // Records API.
 

@@ -35,6 +35,17 @@ struct ByteReader {
         Identifier(high: try integer(), low: try integer())
     }
 
+    mutating func bytes(_ count: Int) throws(MessageError) -> [UInt8] {
+        guard bytes.count - offset >= count else { throw .truncated }
+        defer { offset += count }
+        return Array(bytes.part(offset, count))
+    }
+
+    /// Bytes with their length in front, in two bytes.
+    mutating func longBytes() throws(MessageError) -> [UInt8] {
+        try bytes(Int(try integer(UInt16.self)))
+    }
+
     /// A string with its length in front, in one byte.
     mutating func shortText() throws(MessageError) -> String {
         let count = Int(try integer(UInt8.self))
@@ -56,6 +67,13 @@ struct ByteReader {
 
 extension [UInt8] {
     mutating func append(flag: Bool) { append(flag ? 1 : 0) }
+
+    /// Appends at most 65,535 bytes with their length.
+    mutating func append(longBytes bytes: [UInt8]) {
+        precondition(bytes.count <= Int(UInt16.max), "a name is far shorter")
+        appendInteger(UInt16(bytes.count))
+        append(contentsOf: bytes)
+    }
 
     mutating func append(hash: ChainHash) {
         for word in [hash.word0, hash.word1, hash.word2, hash.word3] {

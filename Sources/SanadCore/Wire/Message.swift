@@ -22,6 +22,28 @@ public enum Message: Hashable, Sendable {
     case progress(Progress)
     /// The primary's committed sequence.
     case commit(Sequence)
+    /// The arbiter has taken this record; the primary passes it on.
+    case record(ClusterRecord)
+    /// The primary has given up its role; the standby that has everything may take it at once.
+    case handOver(HandOver)
+    /// The standby will not take the role.
+    case handOverRefused(String)
+    /// The standby will be gone for a while and asks not to be waited for.
+    case leave
+    /// No automatic promotion for this long; zero: from now on again.
+    case pause(Span)
+    /// The standby asks for records that a cut-off tail had changed.
+    case fetch([RecordName])
+    /// The standby asks for a snapshot, or for the rest of one.
+    case seed(SeedRequest)
+    /// The snapshot begins, or goes on; pages follow.
+    case seeding(Seeding)
+    /// The standby has made a page durable.
+    case pageTaken
+    /// A question to the witness.
+    case arbiterRequest(ArbiterRequest)
+    /// The witness's answer.
+    case arbiterAnswer(ArbiterAnswer)
 }
 
 /// Who a node is and what it has.
@@ -36,10 +58,35 @@ public struct Hello: Hashable, Sendable {
     public var history: [EpochEntry]
     /// True when this node's configuration lets it be the first primary of a new cluster.
     public var isInitialPrimary: Bool
+    /// The sender acts as primary at this moment.
+    public var isPrimary: Bool
+    /// The sender has met a second primary and waits for the operator.
+    public var isInConflict: Bool
     /// The sender's lease length and granter's wait, in nanoseconds: both sites must agree on the
     /// arithmetic that keeps them apart.
     public var lease: Span
     public var grantWait: Span
+}
+
+/// Where the old primary's log ends; its standby must end there too.
+public struct HandOver: Hashable, Sendable {
+    public var epoch: Epoch
+    public var position: Position
+}
+
+public struct SeedRequest: Hashable, Sendable {
+    /// The base of a snapshot that was begun before; nil when there is none.
+    public var base: Position?
+    /// The last name that is durable, as the store encodes it; nil before the first page.
+    public var cursor: [UInt8]?
+}
+
+public struct Seeding: Hashable, Sendable {
+    /// The log continues the snapshot from here.
+    public var base: Position
+    public var offset: UInt64
+    /// The reigns up to the base.
+    public var history: [EpochEntry]
 }
 
 public struct ProposalAnswer: Hashable, Sendable {
@@ -52,8 +99,8 @@ public struct Lead: Hashable, Sendable {
     public var epoch: Epoch
     /// The highest frame boundary that can be common to both logs.
     public var bound: Position
-    /// The primary's history, so that the standby's has the same entries.
-    public var history: [EpochEntry]
+    /// The primary's log holds what follows this; a standby that ends before it has lost its place.
+    public var logBegin: Sequence
 }
 
 public struct Heartbeat: Hashable, Sendable {
@@ -92,6 +139,29 @@ public struct Progress: Hashable, Sendable {
         self.durableOffset = durableOffset
         self.applied = applied
         self.appliedOffset = appliedOffset
+    }
+}
+
+/// A page of records on its way: what the store encoded, and what it is worth.
+public struct PagePacket: Hashable, Sendable {
+    public enum Purpose: UInt8, Sendable {
+        /// The answer to `Message.fetch`.
+        case rows = 1
+        /// A part of a snapshot.
+        case snapshot = 2
+    }
+
+    public var purpose: Purpose
+    /// The table's state at this sequence; later rows may be newer.
+    public var readAt: Sequence
+    public var isLast: Bool
+    public var rows: [UInt8]
+
+    public init(purpose: Purpose, readAt: Sequence, isLast: Bool, rows: [UInt8]) {
+        self.purpose = purpose
+        self.readAt = readAt
+        self.isLast = isLast
+        self.rows = rows
     }
 }
 

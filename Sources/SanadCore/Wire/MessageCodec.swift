@@ -1,6 +1,6 @@
 extension Message {
     /// Versions of this protocol that this program speaks.
-    public static let protocolVersions: ClosedRange<UInt16> = 1...1
+    public static let protocolVersions: ClosedRange<UInt16> = 2...2
 
     private enum Kind: UInt8 {
         case hello = 1
@@ -14,6 +14,17 @@ extension Message {
         case heartbeatAnswer = 9
         case progress = 10
         case commit = 11
+        case record = 12
+        case handOver = 13
+        case handOverRefused = 14
+        case leave = 15
+        case pause = 16
+        case fetch = 17
+        case seed = 18
+        case seeding = 19
+        case pageTaken = 20
+        case arbiterRequest = 21
+        case arbiterAnswer = 22
     }
 
     /// The message as one control packet's payload.
@@ -23,8 +34,9 @@ extension Message {
         bytes.append(kind.rawValue)
         switch self {
         case .hello(let hello): hello.encode(into: &bytes)
-        case .refusal(let text), .diverged(let text): bytes.append(shortText: text)
-        case .proposal(let record): record.encode(into: &bytes)
+        case .refusal(let text), .diverged(let text), .handOverRefused(let text):
+            bytes.append(shortText: text)
+        case .proposal(let record), .record(let record): record.encode(into: &bytes)
         case .proposalAnswer(let answer):
             bytes.appendInteger(answer.version)
             bytes.append(flag: answer.refusal != nil)
@@ -32,7 +44,7 @@ extension Message {
         case .lead(let lead):
             bytes.appendInteger(lead.epoch.value)
             bytes.append(position: lead.bound)
-            lead.history.encode(into: &bytes)
+            bytes.appendInteger(lead.logBegin.value)
         case .resume(let position): bytes.append(position: position)
         case .heartbeat(let heartbeat): heartbeat.encode(into: &bytes)
         case .heartbeatAnswer(let answer):
@@ -42,6 +54,16 @@ extension Message {
             answer.progress.encode(into: &bytes)
         case .progress(let progress): progress.encode(into: &bytes)
         case .commit(let sequence): bytes.appendInteger(sequence.value)
+        case .handOver(let handOver):
+            bytes.appendInteger(handOver.epoch.value)
+            bytes.append(position: handOver.position)
+        case .leave, .pageTaken: break
+        case .pause(let span): bytes.appendInteger(span.nanoseconds)
+        case .fetch(let names): names.encode(into: &bytes)
+        case .seed(let request): request.encode(into: &bytes)
+        case .seeding(let seeding): seeding.encode(into: &bytes)
+        case .arbiterRequest(let request): request.encode(into: &bytes)
+        case .arbiterAnswer(let answer): answer.encode(into: &bytes)
         }
         return bytes
     }
@@ -65,7 +87,7 @@ extension Message {
             self = .lead(
                 Lead(
                     epoch: Epoch(try reader.integer()), bound: try reader.position(),
-                    history: try [EpochEntry](from: &reader)))
+                    logBegin: Sequence(try reader.integer())))
         case .resume: self = .resume(try reader.position())
         case .diverged: self = .diverged(try reader.shortText())
         case .heartbeat: self = .heartbeat(try Heartbeat(from: &reader))
@@ -77,6 +99,19 @@ extension Message {
                     isGranted: try reader.flag(), progress: try Progress(from: &reader)))
         case .progress: self = .progress(try Progress(from: &reader))
         case .commit: self = .commit(Sequence(try reader.integer()))
+        case .record: self = .record(try ClusterRecord(from: &reader))
+        case .handOver:
+            self = .handOver(
+                HandOver(epoch: Epoch(try reader.integer()), position: try reader.position()))
+        case .handOverRefused: self = .handOverRefused(try reader.shortText())
+        case .leave: self = .leave
+        case .pause: self = .pause(Span(nanoseconds: try reader.integer()))
+        case .fetch: self = .fetch(try [RecordName](from: &reader))
+        case .seed: self = .seed(try SeedRequest(from: &reader))
+        case .seeding: self = .seeding(try Seeding(from: &reader))
+        case .pageTaken: self = .pageTaken
+        case .arbiterRequest: self = .arbiterRequest(try ArbiterRequest(from: &reader))
+        case .arbiterAnswer: self = .arbiterAnswer(try ArbiterAnswer(from: &reader))
         }
         guard reader.isAtEnd else { throw .trailingBytes }
     }
@@ -94,6 +129,17 @@ extension Message {
         case .heartbeatAnswer: .heartbeatAnswer
         case .progress: .progress
         case .commit: .commit
+        case .record: .record
+        case .handOver: .handOver
+        case .handOverRefused: .handOverRefused
+        case .leave: .leave
+        case .pause: .pause
+        case .fetch: .fetch
+        case .seed: .seed
+        case .seeding: .seeding
+        case .pageTaken: .pageTaken
+        case .arbiterRequest: .arbiterRequest
+        case .arbiterAnswer: .arbiterAnswer
         }
     }
 }
@@ -107,6 +153,8 @@ extension Hello {
         record.encode(into: &bytes)
         bytes.append(position: logEnd)
         bytes.append(flag: isInitialPrimary)
+        bytes.append(flag: isPrimary)
+        bytes.append(flag: isInConflict)
         bytes.appendInteger(lease.nanoseconds)
         bytes.appendInteger(grantWait.nanoseconds)
         history.encode(into: &bytes)
@@ -119,6 +167,8 @@ extension Hello {
         record = try ClusterRecord(from: &reader)
         logEnd = try reader.position()
         isInitialPrimary = try reader.flag()
+        isPrimary = try reader.flag()
+        isInConflict = try reader.flag()
         lease = Span(nanoseconds: try reader.integer())
         grantWait = Span(nanoseconds: try reader.integer())
         history = try [EpochEntry](from: &reader)
@@ -192,6 +242,7 @@ extension [EpochEntry] {
             bytes.append(position: entry.begins)
             bytes.append(position: entry.start)
             bytes.appendInteger(entry.wallMilliseconds)
+            bytes.append(flag: entry.isOverride)
         }
     }
 
@@ -206,7 +257,8 @@ extension [EpochEntry] {
                 EpochEntry(
                     epoch: Epoch(try reader.integer()), node: try reader.nodeName(),
                     begins: try reader.position(), start: try reader.position(),
-                    wallMilliseconds: try reader.integer(), reason: ""))
+                    wallMilliseconds: try reader.integer(), reason: "",
+                    isOverride: try reader.flag()))
         }
     }
 }

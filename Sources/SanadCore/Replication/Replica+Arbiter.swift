@@ -1,0 +1,138 @@
+// The arbiter: questions, and what follows from its answers.
+
+extension Replica {
+    mutating func ask(_ kind: ArbiterRequest.Kind, _ now: Now, _ effects: inout [Effect]) {
+        effects.append(
+            .ask(
+                ArbiterRequest(
+                    cluster: options.cluster, identity: options.identity, sent: now.instant,
+                    wait: options.timing.grantWait, kind: kind)))
+    }
+
+    /// Who is not primary looks now and then: the record may name another primary, or this node.
+    mutating func askArbiterIfDue(_ now: Now, _ effects: inout [Effect]) {
+        guard options.hasArbiter, role != .primary, now.instant >= arbiter.readDue else { return }
+        arbiter.readDue = now.instant + options.timing.heartbeat
+        ask(.read, now, &effects)
+    }
+
+    /// No answer for so long that the peer's word has to do.
+    func isArbiterAway(_ now: Now) -> Bool {
+        !options.hasArbiter || now.instant >= arbiter.heard + options.timing.lease
+    }
+
+    /// The arbiter knows less than this node: its store was lost, or it was away while the two
+    /// nodes agreed. Nobody takes a role by its word then.
+    var isArbiterBehind: Bool {
+        arbiter.view.map { $0.record.version < record.version } ?? false
+    }
+
+    mutating func heard(_ answer: ArbiterAnswer, _ now: Now, _ effects: inout [Effect]) {
+        guard options.hasArbiter, answer.echo <= now.instant else { return }
+        if case .refused(let reason) = answer.outcome {
+            arbiter.problem = reason
+            return reportOnce(.error, "the arbiter refuses this node: \(reason)", &effects)
+        }
+        guard answer.view.record.cluster == options.cluster else { return }
+        arbiter.heard = now.instant
+        arbiter.problem = nil
+        arbiter.view = answer.view
+        // First the questions that are open, while the record is still what they were about.
+        settleChange(answer, now, &effects)
+        settleBid(answer, now, &effects)
+        settleRelease(answer, now, &effects)
+        learn(answer.view.record, now, &effects)
+        if answer.outcome == .granted, role == .primary, answer.view.record.epoch == record.epoch,
+            answer.view.record.primary == options.identity.node
+        {
+            lease.arbiterGranted(sent: answer.echo, length: options.timing.lease)
+        }
+    }
+
+    /// The arbiter's word on the record is the last one.
+    private mutating func learn(
+        _ theirs: ClusterRecord, _ now: Now, _ effects: inout [Effect]
+    ) {
+        if runsAlone, theirs.primary != options.identity.node, theirs.version >= record.version {
+            return enterConflict(
+                "this node was told to run alone, and the arbiter's record names "
+                    + "\(theirs.primary?.text ?? "nobody") primary of epoch \(theirs.epoch)",
+                &effects)
+        }
+        let isNews =
+            theirs.version > record.version
+            || (theirs.version == record.version && theirs != record)
+        if isNews { return adopt(theirs, &effects) }
+        guard role == .primary, theirs.version < record.version, change == nil else { return }
+        change = RecordChange(
+            record: record, expected: theirs.version, purpose: .push, sent: now.instant)
+        askForChange(now, &effects)
+    }
+
+    /// Takes over a newer record: it was durable at the arbiter or the peer, so it holds.
+    mutating func adopt(_ newer: ClusterRecord, _ effects: inout [Effect]) {
+        let epoch = record.epoch
+        record = newer
+        proposal = nil
+        effects.append(.persist(newer))
+        let named = newer.primary
+        let words = "\(named?.text ?? "nobody") is primary of epoch \(newer.epoch)"
+        switch role {
+        case .primary:
+            if named != options.identity.node || newer.epoch != epoch { stepDown(words, &effects) }
+        case .standby:
+            // The arbiter took a late change of this node: it has the role when it asks again.
+            if named == options.identity.node { leaveStandby(words, &effects) }
+        case .unconfirmed: break
+        }
+    }
+
+    // MARK: Changes of the primary
+
+    mutating func askForChange(_ now: Now, _ effects: inout [Effect]) {
+        guard let change else { return }
+        self.change?.sent = now.instant
+        ask(
+            .change(expected: change.expected, record: change.record, committed: committed), now,
+            &effects)
+    }
+
+    /// The same question again when no answer came: the outcome must be known before another.
+    mutating func repeatChange(_ now: Now, _ effects: inout [Effect]) {
+        if now.instant >= changeDeadline { askForChange(now, &effects) }
+    }
+
+    var changeDeadline: Instant { change.map { $0.sent + Limits.arbiterPatience } ?? .never }
+
+    private mutating func settleChange(
+        _ answer: ArbiterAnswer, _ now: Now, _ effects: inout [Effect]
+    ) {
+        guard role == .primary, let asked = change else { return }
+        if answer.view.record == asked.record { return didChange(asked, answer, &effects) }
+        // Beyond the version that was to be replaced, no copy of the question can be accepted.
+        guard answer.view.record.version > asked.expected else { return }
+        change = nil
+        if asked.purpose == .join { isJoining = false }
+    }
+
+    private mutating func didChange(
+        _ asked: RecordChange, _ answer: ArbiterAnswer, _ effects: inout [Effect]
+    ) {
+        change = nil
+        if answer.outcome == .changed {
+            lease.arbiterGranted(sent: answer.echo, length: options.timing.lease)
+        }
+        if record != asked.record {
+            record = asked.record
+            effects.append(.persist(record))
+            if isLinked { effects.append(.send(.record(record))) }
+        }
+        switch asked.purpose {
+        case .push: runsAlone = false
+        case .join:
+            isJoining = false
+            report(.notice, "\(options.peer) is in sync again from \(record.since)", &effects)
+        case .degrade: degraded(&effects)
+        }
+    }
+}

@@ -1,0 +1,83 @@
+// What others may ask of a replica.
+
+extension Replica {
+    var isPeerListed: Bool { record.inSync.contains { $0.node != options.identity.node } }
+
+    /// True when an acknowledgement needs a lease: another node could take the role.
+    public var isLeaseNeeded: Bool {
+        role == .primary && !runsAlone && (options.hasArbiter || isPeerListed)
+    }
+
+    /// True when an acknowledgement waits for the standby.
+    public var needsStandby: Bool { role == .primary && (isJoining || isPeerListed) }
+
+    public func isWritable(at now: Instant) -> Bool {
+        role == .primary && storeProblem == nil && (!isLeaseNeeded || lease.holds(at: now))
+    }
+
+    public func admission(at now: Instant) -> Admission {
+        guard role == .primary else { return .refused("this node is \(role.rawValue)") }
+        if let storeProblem { return .refused(storeProblem) }
+        guard isWritable(at: now) else {
+            return .refused(
+                options.hasArbiter
+                    ? "neither the arbiter nor the standby has renewed the lease; "
+                        + "no write is acknowledged"
+                    : "the standby has not renewed the lease; no write is acknowledged")
+        }
+        if handOver != nil { return .wait }
+        guard needsStandby else { return .open }
+        return logEndOffset < committedOffset + UInt64(options.windowBytes) ? .open : .wait
+    }
+
+    public var isLinked: Bool {
+        if case .open = link { true } else { false }
+    }
+
+    /// The peer's greeting on the present link.
+    var peerHello: Hello? {
+        if case .open(let hello) = link { hello } else { nil }
+    }
+
+    /// `none`, `probing`, `seeding`, `catching-up` or `streaming`, of either role; `lost` when the
+    /// log no longer reaches back to where the standby was.
+    public var replicationState: String {
+        if role == .primary {
+            if seeding != nil { return "seeding" }
+            if let standbyMark, standbyMark.durable < logBegin { return "lost" }
+            return shipper.state == .catchingUp ? "catching-up" : shipper.state.rawValue
+        }
+        guard isLinked else { return "none" }
+        if case .seed(_, _, false, _) = repair { return "seeding" }
+        guard isFollowing, let primaryMarks else { return "probing" }
+        return logEnd.sequence.value + 1 >= primaryMarks.logEnd.value ? "streaming" : "catching-up"
+    }
+
+    public var peerProgress: Progress? { role == .primary ? shipper.progress : nil }
+
+    /// Everything after this is needed by the standby, as far as this node knows; nil when no
+    /// standby is known.
+    public var neededFrom: Sequence? {
+        let marks = [standbyMark?.durable, seeding?.base.sequence].compactMap(\.self)
+        return role == .primary ? marks.min() : nil
+    }
+
+    /// True when the arbiter answered within the last lease.
+    public func isArbiterReachable(at now: Instant) -> Bool {
+        arbiter.view != nil && now.since(arbiter.heard) < options.timing.lease
+    }
+
+    public var arbiterProblem: String? { arbiter.problem }
+
+    /// The highest boundary that both logs can share, and what each has beyond it, by the greeting
+    /// of the present link; nil without one.
+    public var forkWithPeer: (bound: Position, own: UInt64, peer: UInt64)? {
+        guard let hello = peerHello else { return nil }
+        let bound = commonBound(with: hello)
+        return (
+            bound, logEnd.sequence.value - min(logEnd.sequence.value, bound.sequence.value),
+            hello.logEnd.sequence.value
+                - min(hello.logEnd.sequence.value, bound.sequence.value)
+        )
+    }
+}

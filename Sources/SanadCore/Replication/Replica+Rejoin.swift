@@ -1,0 +1,229 @@
+// A store that has to give something up, or take everything anew, before it follows.
+
+extension Replica {
+    // MARK: The cut
+
+    /// What lies beyond the fork goes to quarantine, also when the record table has it.
+    mutating func cutOff(after bound: Position, _ effects: inout [Effect]) {
+        let count = logEnd.sequence.value - bound.sequence.value
+        let words =
+            applied > bound.sequence
+            ? "acknowledged by this site alone, if at all" : "never acknowledged by both sites"
+        report(
+            .warning, "moving \(count) transactions after \(bound), \(words), to quarantine",
+            &effects)
+        effects.append(.cutLog(after: bound))
+        boundaryQuestion = .fork(bound)
+    }
+
+    mutating func didCut(_ offset: UInt64, _ namesLeft: Bool, _ effects: inout [Effect]) {
+        guard case .fork(let bound) = boundaryQuestion else { return }
+        boundaryQuestion = nil
+        logEnd = bound
+        durable = bound
+        logEndOffset = offset
+        durableOffset = offset
+        if namesLeft || applied > bound.sequence {
+            // The table goes back to the fork, and the log is replayed over what is fetched.
+            let known = repair.flatMap { repair -> Sequence? in
+                if case .rejoin(_, let from) = repair { from } else { nil }
+            }
+            repair = .rejoin(namesLeft: namesLeft, consistentFrom: known ?? bound.sequence)
+        }
+        applied = min(applied, bound.sequence)
+        appliedOffset = min(appliedOffset, offset)
+        committed = min(committed, bound.sequence)
+        committedByPrimary = min(committedByPrimary, bound.sequence)
+        history.removeAll { $0.start.sequence > bound.sequence }
+        effects.append(.forget(after: bound.sequence))
+        prepareToFollow(&effects)
+    }
+
+    /// Names that the tail had changed are fetched before the log goes on.
+    mutating func prepareToFollow(_ effects: inout [Effect]) {
+        if case .rejoin(true, _) = repair {
+            effects.append(.readNames(limit: Limits.fetchNamesMaximum))
+        } else {
+            followFromHere(&effects)
+        }
+    }
+
+    // MARK: Steps of a repair
+
+    mutating func stepRepair(_ input: Input, _ effects: inout [Effect]) {
+        switch input {
+        case .names(let names): fetch(names, &effects)
+        case .recordsRead(let rows, let readAt):
+            guard role == .primary, isLinked else { return }
+            let packet = PagePacket(purpose: .rows, readAt: readAt, isLast: true, rows: rows)
+            effects.append(.shipPage(packet.encoded()))
+        case .recordsReplaced: prepareToFollow(&effects)
+        case .snapshotOpened(let base, let offset):
+            beginSeeding(base, offset, cursor: nil, &effects)
+        case .pageRead(let rows, let last, let readAt, let isLast):
+            didRead(rows, last: last, readAt: readAt, isLast: isLast, &effects)
+        case .pageLoaded: didLoad(&effects)
+        default: preconditionFailure("only the steps of a repair come here")
+        }
+    }
+
+    private mutating func fetch(_ names: [RecordName], _ effects: inout [Effect]) {
+        guard case .rejoin(_, let from) = repair, role == .standby, isLinked else { return }
+        guard names.isEmpty else {
+            effects.append(.send(.fetch(names)))
+            return
+        }
+        repair = .rejoin(namesLeft: false, consistentFrom: from)
+        followFromHere(&effects)
+        finishRepair(&effects)
+    }
+
+    mutating func take(page bytes: [UInt8], _ effects: inout [Effect]) {
+        let packet: PagePacket
+        do throws(MessageError) {
+            packet = try PagePacket(decoding: bytes)
+        } catch {
+            return drop("a page of records cannot be read: \(error)", &effects)
+        }
+        switch (packet.purpose, repair) {
+        case (.rows, .rejoin(true, let from)?):
+            repair = .rejoin(namesLeft: true, consistentFrom: max(from, packet.readAt))
+            effects.append(.replaceRecords(packet.rows, readAt: packet.readAt))
+        case (.snapshot, .seed(let base?, let cursor, false, let from)?):
+            repair = .seed(
+                base: base, cursor: cursor, isLoaded: packet.isLast,
+                consistentFrom: max(from, packet.readAt))
+            effects.append(.loadPage(packet.rows, readAt: packet.readAt))
+        default: drop("a page of records that nobody asked for", &effects)
+        }
+    }
+
+    /// The table is the state of one position again, and may be served and promoted.
+    mutating func finishRepair(_ effects: inout [Effect]) {
+        switch repair {
+        case .rejoin(false, let from)? where applied >= from: break
+        case .seed(_, _, true, let from)? where applied >= from: break
+        default: return
+        }
+        repair = nil
+        effects.append(.endRepair)
+        report(.notice, "the store is whole again at \(applied)", &effects)
+    }
+
+    // MARK: Seeding, the standby's side
+
+    /// The primary's log no longer reaches back to the fork.
+    mutating func losePlace(_ lead: Lead, _ effects: inout [Effect]) {
+        let words =
+            "the primary's log begins after \(lead.logBegin), and the common history ends at "
+            + "\(lead.bound.sequence)"
+        if logEnd == .origin, applied == .zero {
+            repair = .seed(base: nil, cursor: nil, isLoaded: false, consistentFrom: .zero)
+            return askForSeed(&effects)
+        }
+        // Only what the primary has as well is given up without an operator's word.
+        guard lead.bound == logEnd, record.inSync != [options.identity] else {
+            return diverge("\(words); this log has more", &effects)
+        }
+        report(.warning, "\(words): taking a snapshot", &effects)
+        effects.append(.emptyStore(keepingOld: false, reason: words))
+    }
+
+    mutating func askForSeed(_ effects: inout [Effect]) {
+        guard case .seed(let base, let cursor, let isLoaded, _) = repair else { return }
+        if isLoaded { return followFromHere(&effects) }
+        effects.append(.send(.seed(SeedRequest(base: base, cursor: cursor))))
+    }
+
+    mutating func beSeeded(_ seeding: Seeding, _ effects: inout [Effect]) {
+        guard role == .standby, case .seed(let base, let cursor, false, let from) = repair else {
+            return drop("a snapshot that nobody asked for", &effects)
+        }
+        if base == seeding.base { return }
+        guard base == nil, cursor == nil else {
+            let words = "the primary can no longer go on with the snapshot that was begun"
+            report(.warning, "\(words): beginning anew", &effects)
+            effects.append(.emptyStore(keepingOld: false, reason: words))
+            return
+        }
+        repair = .seed(
+            base: seeding.base, cursor: nil, isLoaded: false, consistentFrom: from)
+        logEnd = seeding.base
+        durable = seeding.base
+        logBegin = seeding.base.sequence
+        logEndOffset = seeding.offset
+        durableOffset = seeding.offset
+        applied = seeding.base.sequence
+        appliedOffset = seeding.offset
+        committed = seeding.base.sequence
+        history = seeding.history
+        effects.append(
+            .beginLoad(base: seeding.base, offset: seeding.offset, history: seeding.history))
+    }
+
+    private mutating func didLoad(_ effects: inout [Effect]) {
+        guard case .seed(_, _, let isLoaded, let from) = repair else { return }
+        effects.append(.send(.pageTaken))
+        guard isLoaded else { return }
+        effects.append(.finishLoad(consistentFrom: from))
+        followFromHere(&effects)
+        finishRepair(&effects)
+    }
+
+    // MARK: Seeding, the primary's side
+
+    mutating func seed(_ request: SeedRequest, _ effects: inout [Effect]) {
+        guard role == .primary, shipper.state == .probing else {
+            return drop("the peer asked for a snapshot without being led", &effects)
+        }
+        if let base = request.base, base.sequence >= logBegin {
+            boundaryQuestion = .seed(request)
+            effects.append(.findBoundary(base.sequence))
+        } else {
+            effects.append(.openSnapshot)
+        }
+    }
+
+    mutating func beginSeeding(
+        _ base: Position, _ offset: UInt64, cursor: [UInt8]?, _ effects: inout [Effect]
+    ) {
+        guard role == .primary, isLinked else { return }
+        seeding = SeedSession(base: base, last: cursor)
+        let reigns = history.filter { $0.start.sequence <= base.sequence }
+        effects.append(
+            .send(.seeding(Seeding(base: base, offset: offset, history: reigns))))
+        report(.notice, "\(options.peer) takes a snapshot from \(base)", &effects)
+    }
+
+    /// Hands out pages as far as the bound of those under way allows.
+    mutating func pumpPages(_ effects: inout [Effect]) {
+        guard let session = seeding, !session.isReading, !session.isDone,
+            session.pagesInFlight < Limits.pagesInFlightMaximum
+        else { return }
+        seeding?.isReading = true
+        effects.append(.readPage(after: session.last))
+    }
+
+    private mutating func didRead(
+        _ rows: [UInt8], last: [UInt8]?, readAt: Sequence, isLast: Bool,
+        _ effects: inout [Effect]
+    ) {
+        guard var session = seeding, session.isReading else { return }
+        session.isReading = false
+        session.isDone = isLast
+        session.last = last ?? session.last
+        session.pagesInFlight += 1
+        seeding = session
+        let packet = PagePacket(
+            purpose: .snapshot, readAt: readAt, isLast: isLast, rows: rows)
+        effects.append(.shipPage(packet.encoded()))
+    }
+
+    mutating func pageTaken(_ effects: inout [Effect]) {
+        guard let session = seeding, session.pagesInFlight > 0 else {
+            return drop("a page was taken that was never sent", &effects)
+        }
+        seeding?.pagesInFlight -= 1
+        if session.isDone, session.pagesInFlight == 1 { seeding = nil }
+    }
+}

@@ -140,7 +140,7 @@ inline receiveHandOver(n) {
         promise[n] = 0;
         role[n] = CANDIDATE;
         ask(n, TAKE, version(arbiterRecord),
-            recordOf(newerVersion(n, arbiterRecord), newerEpoch(n, arbiterRecord), n, BOTH)) &&
+            recordOf(newerVersion(n, arbiterRecord), newerEpoch(n, arbiterRecord), n, BOTH))
 #else
        room(version(record[n]) + 1, epoch(record[n]) + 1) ->
         promise[n] = 0;

@@ -45,6 +45,21 @@ public enum Limits {
     public static let listRowsMaximum = 1_000
     public static let listRowsDefault = 100
 
+    /// Collection, separator and key: a record's name as the table and a page of rows have it.
+    public static let recordNameBytesMaximum = collectionBytesMaximum + 1 + keyBytesMaximum
+
+    // Repair and reseed.
+
+    /// Bytes of one page of rows from a primary's table, before its last row: one transaction of
+    /// the loading side, large enough that its fixed cost does not show.
+    public static let recordPageBytesTarget = 4 << 20
+    /// A page of rows that is taken from the peer: the target, and any one row more.
+    public static let recordPageBytesMaximum = 8 << 20
+    /// Names of one fetch while a table is repaired: one read transaction on the primary.
+    public static let repairNamesMaximum = 4_096
+    /// Bytes of rows loaded or replaced before they are moved from the WAL into the table.
+    public static let loadCheckpointBytes = 64 << 20
+
     // Link.
 
     /// Bytes sent and not yet acknowledged as durable: 1 Gbit/s over 10 ms needs 1.25 MB, and the

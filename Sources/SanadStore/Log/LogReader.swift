@@ -13,6 +13,8 @@ public struct SegmentInfo: Hashable, Sendable {
     public var bytes: UInt64
     public var isSealed: Bool
     public var frames: Int
+    /// When the primary encoded the newest frame: milliseconds since 1970, by its clock.
+    public var lastWallMilliseconds: UInt64
 }
 
 /// What a verification of the whole log found.

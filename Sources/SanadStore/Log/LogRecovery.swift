@@ -7,10 +7,10 @@ extension SegmentLog {
         try loadCatalog()
         if let plan = try node.cutPlan() { try carryOut(plan) }
         try openLast()
-        if end.sequence < applied() {
+        if end.sequence < table.applied {
             throw StoreError(
                 .corrupt, operation: "open the log", path: catalog.directory,
-                message: "it ends at \(end.sequence), before the record table's \(applied())",
+                message: "it ends at \(end.sequence), before the record table's \(table.applied)",
                 hint: "segment files are missing; reseed this node from its peer")
         }
         try verifyTail()
@@ -61,7 +61,7 @@ extension SegmentLog {
     /// in any case.
     private func verifyTail() throws(StoreError) {
         guard catalog.last != nil else { return }
-        let from = min(applied(), Sequence(end.sequence.value - 1))
+        let from = min(table.applied, Sequence(end.sequence.value - 1))
         guard let start = try lookup.start(ofFrameAt: max(from, first)) else { return }
         var position: Position?
         var next = Sequence(start.value - 1)

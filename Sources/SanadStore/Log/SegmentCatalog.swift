@@ -11,6 +11,8 @@ final class SegmentCatalog: Sendable {
     private struct State {
         var entries: [Entry] = []
         var generation: UInt64 = 0
+        /// What is known of sealed segments, which do not change.
+        var infos: [Sequence: SegmentInfo] = [:]
     }
 
     let directory: String
@@ -38,7 +40,17 @@ final class SegmentCatalog: Sendable {
         state.withLock {
             $0.entries = entries
             $0.generation += 1
+            let sealed = Set(entries.filter(\.isSealed).map(\.first))
+            $0.infos = $0.infos.filter { sealed.contains($0.key) }
         }
+    }
+
+    func info(of entry: Entry) -> SegmentInfo? { state.withLock { $0.infos[entry.first] } }
+
+    /// Keeps what was read of a segment, if it will stay so.
+    func remember(_ info: SegmentInfo, of entry: Entry) {
+        guard entry.isSealed else { return }
+        state.withLock { $0.infos[entry.first] = info }
     }
 
     func append(_ entry: Entry) { state.withLock { $0.entries.append(entry) } }

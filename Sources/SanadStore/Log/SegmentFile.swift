@@ -70,7 +70,7 @@ final class SegmentFile {
     ) throws(StoreError) -> (file: SegmentFile, meta: Meta)? {
         let connection = try SQLiteConnection(path: path, access: .readWrite, vfs: options.vfs)
         try pragmas(options).apply(toWriter: connection)
-        guard try FileFormat.segment.check(connection) else { return nil }
+        guard try FileFormat.segment.check(connection) != nil else { return nil }
         let meta = try readMeta(connection, first: first, cluster: cluster)
         let file = try SegmentFile(connection, first: first, options: options)
         return (file, meta)

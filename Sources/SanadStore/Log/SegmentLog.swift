@@ -17,8 +17,7 @@ public final class SegmentLog {
     let options: StoreOptions
     let node: NodeDatabase
     let quarantineDirectory: String
-    /// How far the record table has come, in memory or on disk.
-    let applied: () -> Sequence
+    let table: RecordTable
     var active: SegmentFile?
     let lookup: LogReaderCore
     private var isPoisoned = false
@@ -28,7 +27,7 @@ public final class SegmentLog {
 
     init(
         directory: String, cluster: Identifier, options: StoreOptions, node: NodeDatabase,
-        applied: @escaping () -> Sequence
+        table: RecordTable
     ) throws(StoreError) {
         let segments = directory + "/segments"
         quarantineDirectory = directory + "/quarantine"
@@ -39,7 +38,7 @@ public final class SegmentLog {
         self.cluster = cluster
         self.options = options
         self.node = node
-        self.applied = applied
+        self.table = table
         end = .origin
         endOffset = 0
         knownCommitted = .zero
@@ -115,39 +114,17 @@ public final class SegmentLog {
         return try lookup.boundary(atOrBefore: sequence)
     }
 
-    /// Removes sealed segments all of whose frames are before `sequence` and durable in
-    /// the record table.
-    ///
-    /// - Parameters:
-    ///   - sequence: the oldest sequence to keep.
-    ///   - durable: the table's `durablePosition`.
-    /// - Returns: the number of files removed.
-    @discardableResult
-    public func removeSegments(
-        before sequence: Sequence, durable: Position
-    ) throws(StoreError) -> Int {
-        let keep = min(sequence, durable.sequence.next)
-        let entries = catalog.entries
-        // The newest segment stays: it says where the log ends.
-        let count = zip(entries, entries.dropFirst()).prefix { $1.first <= keep }.count
-        guard count > 0 else { return 0 }
-        try catalog.gate.exclusive { () throws(StoreError) in
-            catalog.replace(with: Array(entries.dropFirst(count)))
-            // Oldest first, so that what a crash leaves has no gap.
-            for entry in entries.prefix(count) {
-                try Files.removeDatabase(catalog.path(entry.first))
-            }
-            try Files.synchronizeDirectory(catalog.directory)
-        }
-        return count
-    }
-
     /// Makes an empty log begin after `position`, where a snapshot of the records ends.
     ///
     /// - Precondition: the log holds no frame.
     public func begin(after position: Position, offset: UInt64) throws(StoreError) {
         precondition(catalog.last == nil, "only an empty log can begin elsewhere")
         try node.write { () throws(StoreError) in try node.saveLogBase(position, offset: offset) }
+        adoptBase(position, offset: offset)
+    }
+
+    /// Takes over a base that `node.db` has.
+    func adoptBase(_ position: Position, offset: UInt64) {
         end = position
         endOffset = offset
         knownCommitted = position.sequence

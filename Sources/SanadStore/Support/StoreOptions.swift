@@ -24,6 +24,8 @@ public struct StoreOptions: Sendable {
     var tablePageBytes = 8_192
     /// The SQLite VFS to use, for tests that make it fail.
     var vfs: String?
+    /// Called before each step of a plan, for tests that end the process there.
+    var beforeStep: @Sendable () -> Void = {}
 
     public init() {}
 }

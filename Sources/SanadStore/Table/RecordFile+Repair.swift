@@ -21,7 +21,9 @@ extension RecordFile {
     /// higher numbers. The log that follows the table's position is applied over it by the usual
     /// rule, and has every later change of these records.
     func replace(_ page: RecordPage) throws(StoreError) {
-        guard page.kind == .names else { throw refusal(.misuse, "a page of a range repairs nothing") }
+        guard page.kind == .names else {
+            throw refusal(.misuse, "a page of a range repairs nothing")
+        }
         guard page.position.sequence >= position.sequence else {
             throw refusal(
                 .staleRows,

@@ -208,6 +208,7 @@ struct RejoinTests {
 extension Rejoin {
     /// Lets go of the standby's directory.
     func closeStandby() {
+        guard standby !== primary else { return }
         standby.close()
         standby = primary
     }

@@ -11,7 +11,7 @@ struct RetentionTests {
         let first = number * 10 + 1
         return SegmentInfo(
             file: "", first: Sequence(first), last: Sequence(first + 9), epoch: Epoch(1),
-            bytes: 100, isSealed: number < 4, frames: 10,
+            bytes: 100, isSealed: number < 4,
             lastWallMilliseconds: (number + 1) * 1_000)
     }
 

@@ -99,6 +99,13 @@ inline giveUp(n) {
 #define wouldAdopt(n, r)  (listens(n) && version(r) > version(record[n]) && epoch(r) >= epoch(record[n]) && \
                            length(log[n]) <= length(log[peer(n)]))
 
+inline adoptProposal(n, r) {
+#ifndef BUG_candidate_confirms
+    abandonRequest(n);
+#endif
+    record[n] = r
+}
+
 inline serveProposal(n) {
     if
     :: wouldAdopt(peer(n), askRecord[n]) -> adoptProposal(peer(n), askRecord[n]); answer[n] = ACCEPTED
@@ -114,8 +121,6 @@ inline serveLateProposal(n) {
     fi;
     forgetLate(n)
 }
-
-inline adoptProposal(n, r) { abandonRequest(n); record[n] = r }
 
 /* All but the record and the log is forgotten. The last grant is not known: it is waited out. */
 inline restart(n) {

@@ -78,7 +78,7 @@ bugs)
   for bug in hand_over_while_acting release_of_any_epoch; do
     caught BUG_$bug failover "$base -DSWITCHOVER -DMAX_VERSION=3"
   done
-  for bug in empty_arbiter_names_at_once empty_arbiter_filled_on_own_word requests_outlive_the_store; do
+  for bug in empty_arbiter_filled_on_own_word requests_outlive_the_store; do
     caught BUG_$bug failover "$base -DSTORE_LOST -DMAX_VERSION=3"
   done
   ;;

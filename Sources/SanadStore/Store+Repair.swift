@@ -89,13 +89,33 @@ extension Store {
     /// applied the log up to the position of every page.
     @discardableResult
     public func finishLoad() throws(StoreError) -> RepairPlan {
-        var plan = try loadPlan()
+        let plan = try loadPlan()
         let progress = try table.finishLoad()
+        log.options.beforeStep()
+        return try Self.saveLoaded(plan, progress, nodeDatabase)
+    }
+
+    private static func saveLoaded(
+        _ plan: RepairPlan, _ progress: LoadProgress, _ database: NodeDatabase
+    ) throws(StoreError) -> RepairPlan {
+        var plan = plan
         plan.phase = .catchUp
         plan.consistentFrom = progress.readAt
-        log.options.beforeStep()
-        try nodeDatabase.write { () throws(StoreError) in try nodeDatabase.save(plan) }
+        try database.write { () throws(StoreError) in try database.save(plan) }
         return plan
+    }
+
+    /// Finishes the beginning, or the end, of a load that was cut short between the two files.
+    static func resumeLoad(
+        _ table: RecordTable, _ database: NodeDatabase
+    ) throws(StoreError) {
+        guard let plan = try database.repairPlan(), plan.phase == .load, let base = plan.base else {
+            return
+        }
+        try table.beginLoad(at: base)
+        if let progress = try table.loadProgress(), progress.isComplete {
+            _ = try saveLoaded(plan, progress, database)
+        }
     }
 
     private func loadPlan() throws(StoreError) -> RepairPlan {

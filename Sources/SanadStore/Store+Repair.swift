@@ -29,12 +29,19 @@ extension Store {
         try nodeDatabase.finishNames(page.names(), readAt: page.position.sequence)
     }
 
-    /// Ends the plan if the records are right, and stay so after a power loss.
+    /// Ends the plan if the records are right, and stay so after a power loss; call it now and then
+    /// once `isTableConsistent()`.
     ///
-    /// - Returns: true when there is no plan any more. False although `isTableConsistent()`: the
-    ///   next flush of the table (`RecordTable.requestFlush`) is still to come.
+    /// - Returns: true when there is no plan any more. False while a flush, which it asks for, or a
+    ///   reader that holds the WAL is still to end.
     public func endRepairIfComplete() throws(StoreError) -> Bool {
         guard let plan = try nodeDatabase.repairPlan() else { return true }
+        guard try isComplete(plan, at: table.applied) else { return false }
+        guard try isComplete(plan, at: table.flushedPosition.sequence) else {
+            table.requestFlush()
+            return false
+        }
+        if try !isComplete(plan, at: table.durablePosition.sequence) { try table.synchronize() }
         guard try isComplete(plan, at: table.durablePosition.sequence) else { return false }
         try nodeDatabase.endRepair()
         return true

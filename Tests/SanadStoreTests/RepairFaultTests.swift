@@ -32,7 +32,7 @@ extension FaultTests {
 
     /// - Returns: whether a write failed.
     private func isBrokenRepair(after calls: Int) throws -> Bool {
-        let world = try Rejoin(seed: 21, inMemory: true)
+        let world = try Rejoin(seed: 21)
         try world.part(tail: 8)
         try world.flush(world.standby)
         try world.flush(world.primary)
@@ -76,7 +76,7 @@ extension FaultTests {
     }
 
     private func isBrokenReseed(after calls: Int) throws -> Bool {
-        let world = try Rejoin(seed: 22, inMemory: true)
+        let world = try Rejoin(seed: 22)
         try world.part(tail: 3)
         try world.flush(world.primary)
         try world.standby.planReseed(keepOld: false, reason: "test", wallMilliseconds: 1)

@@ -14,7 +14,11 @@ final class ProxyConnection {
         static let bytesMaximum = 8 << 20
 
         var mayRead: Bool { !isEnded && !isCut && waitingBytes < Self.bytesMaximum }
-        func maySend(_ now: UInt64) -> Bool { !isCut && (waiting.first.map { $0.due <= now } ?? false) }
+
+        func maySend(_ now: UInt64) -> Bool {
+            guard let first = waiting.first else { return false }
+            return !isCut && first.due <= now
+        }
     }
 
     var forward = Lane()
@@ -64,23 +68,22 @@ final class ProxyConnection {
     func pass(_ now: UInt64) {
         pass(&forward, from: client, to: server, now)
         pass(&backward, from: server, to: client, now)
-        if forward.isEnded && forward.waiting.isEmpty || backward.isEnded && backward.waiting.isEmpty
-        {
-            // With a cut nobody may notice that the other side has gone.
-            if !forward.isCut, !backward.isCut { isOver = true }
+        // With a cut nobody may notice that the other side has gone.
+        guard !forward.isCut, !backward.isCut else { return }
+        if [forward, backward].contains(where: { $0.isEnded && $0.waiting.isEmpty }) {
+            isOver = true
         }
     }
 
     private func pass(_ lane: inout Lane, from source: Int32, to sink: Int32, _ now: UInt64) {
         while lane.mayRead {
             let count = recv(source, &buffer, buffer.count, 0)
-            if count > 0 {
-                lane.waiting.append((now + lane.delay, Array(buffer[..<count])))
-                lane.waitingBytes += count
-            } else {
+            guard count > 0 else {
                 if count == 0 || (errno != EAGAIN && errno != ENOTCONN) { lane.isEnded = true }
                 break
             }
+            lane.waiting.append((now + lane.delay, Array(buffer[..<count])))
+            lane.waitingBytes += count
         }
         while lane.maySend(now), let first = lane.waiting.first {
             let count = send(sink, first.bytes, first.bytes.count, Int32(MSG_NOSIGNAL))

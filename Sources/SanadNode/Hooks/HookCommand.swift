@@ -5,6 +5,7 @@ import SanadCore
 /// own thread.
 ///
 /// The program gets a process group of its own, an environment of `PATH` alone, and nothing to read.
+/// It inherits no other descriptor: every file and socket of the daemon is opened "close on exec".
 /// What it writes is kept up to a bound; the rest is read and thrown away, so that it never waits.
 struct HookCommand: Sendable {
     enum Outcome: Equatable, Sendable {
@@ -34,7 +35,8 @@ struct HookCommand: Sendable {
     /// - Parameter isCancelled: asked now and then; true kills the program as a time-out does.
     func run(_ arguments: [String], isCancelled: () -> Bool = { false }) -> Result {
         var ends: [Int32] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { return Self.notStarted(errno) }
+        guard pipe(&ends) == 0 else { return Self.notStarted(errno) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         defer { close(ends[0]) }
         var process = pid_t()
         let status = spawn(&process, arguments, output: ends[1])
@@ -76,8 +78,6 @@ struct HookCommand: Sendable {
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
         posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO)
-        // Nothing of the daemon's, the store's files least of all, is left open in the program.
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

@@ -81,11 +81,17 @@ extension Engine {
     /// Answers the commands whose outcome is known by now.
     func settleCommands() {
         guard !waiting.isEmpty else { return }
+        var settled: [(WaitingCommand, ControlAnswer)] = []
         waiting.removeAll { command in
             guard let answer = outcome(of: command) else { return false }
-            command.reply.resume(returning: answer)
+            settled.append((command, answer))
             return true
         }
+        guard !settled.isEmpty else { return }
+        // Who reads the answer and then the status sees what the answer says.
+        statusPublished = .zero
+        publishStatus()
+        for (command, answer) in settled { command.reply.resume(returning: answer) }
     }
 
     private func outcome(of command: WaitingCommand) -> ControlAnswer? {

@@ -20,12 +20,15 @@ final class Pair: Sendable {
     let otherPort: UInt16
     let mode: String
     let lease: String
+    /// Further sections of both configurations.
+    let settings: String
 
-    init(mode: String = "sync", lease: String = "1s") throws {
+    init(mode: String = "sync", lease: String = "1s", settings: String = "") throws {
         var generator = SystemRandomNumberGenerator()
         cluster = .random(using: &generator)
         self.mode = mode
         self.lease = lease
+        self.settings = settings
         directory =
             FileManager.default.temporaryDirectory
             .appendingPathComponent("sanad-\(UUID().uuidString)").path
@@ -71,6 +74,7 @@ final class Pair: Sendable {
               lease: \(lease)
             control:
               socket: \(directory)/\(name).sock
+            \(settings)
             """
         return try NodeConfiguration.read(text, file: name).configuration
     }
@@ -100,6 +104,10 @@ final class TestNode {
     var gate: any NodeGate {
         guard let node else { preconditionFailure("the test uses a node that it has stopped") }
         return node.gate
+    }
+
+    func ending(isolation: isolated (any Actor)? = #isolation) async -> NodeEnding? {
+        await node?.untilFinished()
     }
 
     func stop(isolation: isolated (any Actor)? = #isolation) async {

@@ -52,9 +52,19 @@ extension Replica {
         logEndOffset = frame.header.logEnd
         lagClock.wrote(frame.header.first, at: now.instant)
         shipper.add(frame)
-        shipper.pump(durable: durable.sequence, into: &effects)
+        pump(&effects)
         effects.append(.append(frame))
         commitNoticeDue = .never
+    }
+
+    /// Ships what the window and the standby's record table allow. Only a table that a promotion may
+    /// wait for is held close.
+    mutating func pump(_ effects: inout [Effect]) {
+        shipper.pump(
+            durable: durable.sequence,
+            applyLagBytes: needsStandby
+                ? Limits.applyLagBytesMaximum : Limits.applyLagOutOfSyncBytesMaximum,
+            into: &effects)
     }
 
     mutating func appended(_ position: Position, _ offset: UInt64, _ effects: inout [Effect]) {
@@ -170,14 +180,17 @@ extension Replica {
 
     /// The standby's last step back to being in sync: first every acknowledgement needs both sites,
     /// then it has all that was acknowledged, then the record says so. The record is durable here
-    /// first, since it binds this node to the standby's grants.
+    /// first, since it binds this node to the standby's grants. From then on a promotion may wait
+    /// for the standby's record table, so that has to be close as well.
     mutating func joinIfReady(_ now: Now, _ effects: inout [Effect]) {
         guard options.mode == .sync, case .open(let peer) = link, proposal == nil,
             !record.isInSync(peer.identity), let progress = shipper.progress,
-            shipper.isFollowed
+            shipper.isFollowed, shipper.hasHeardProgress
         else { return }
         if !isJoining {
-            let isClose = logEndOffset <= progress.durableOffset + UInt64(Limits.frameBytesTarget)
+            let isClose =
+                logEndOffset <= progress.durableOffset + UInt64(Limits.frameBytesTarget)
+                && logEndOffset <= progress.appliedOffset + Limits.applyDeferralBytesMaximum
             isJoining = isClose && lease.holds(at: now.instant)
         }
         guard isJoining, progress.durable >= committed, lease.holds(at: now.instant) else { return }

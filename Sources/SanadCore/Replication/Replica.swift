@@ -129,7 +129,7 @@ public struct Replica: Sendable {
             commitNoticeDue = .never
             if shipper.isFollowed { effects.append(.send(.commit(committed))) }
         }
-        shipper.pump(durable: durable.sequence, into: &effects)
+        pump(&effects)
     }
 
     /// The instant at which a `tick` is due if nothing else happens before.

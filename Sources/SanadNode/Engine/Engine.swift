@@ -98,6 +98,8 @@ final class Engine {
 
     /// Runs until it is stopped or its disk fails. Called on the engine's own thread.
     func run() {
+        // A start finds log that the table lacks; whoever asks how far it is gets the truth.
+        feed(.applied(applier.applied, offset: applier.appliedOffset))
         while true {
             now = SystemClock.now
             receiveFromLink()
@@ -229,8 +231,12 @@ final class Engine {
     /// within a bound that a promotion applies in a moment: the acknowledgement waits for the log,
     /// and nobody waits for the table.
     private var isDurabilityFirst: Bool {
+        guard replica.role == .standby, linkHasMore else { return false }
         let behind = store.log.endOffset - min(applier.appliedOffset, store.log.endOffset)
-        return replica.role == .standby && linkHasMore && behind < Limits.applyDeferralBytesMaximum
+        let isInSync = replica.record.isInSync(options.replica.identity)
+        return behind
+            < (isInSync
+                ? Limits.applyDeferralBytesMaximum : Limits.applyDeferralOutOfSyncBytesMaximum)
     }
 
     /// Answers what is committed and visible, if this node may acknowledge at this very moment.

@@ -20,6 +20,7 @@ extension SegmentLog {
                 message: "\(position) is not a boundary of this log")
         }
         guard position != end else { return nil }
+        try finishSealing()
         guard applied() <= position.sequence else {
             throw StoreError(
                 .appliedBeyondFork, operation: "cut the log", path: catalog.directory,

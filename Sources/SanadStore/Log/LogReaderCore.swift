@@ -142,13 +142,15 @@ final class LogReaderCore {
                     "SELECT count(*), max(last), max(epoch) FROM frames")
                 defer { statement.reset() }
                 _ = try statement.step()
+                let meta = try SegmentFile.readMeta(
+                    segment.connection, first: entry.first, cluster: nil)
                 let path = segment.connection.path
                 infos.append(
                     SegmentInfo(
                         file: SegmentCatalog.fileName(entry.first), first: entry.first,
                         last: Sequence(statement.integer(1)), epoch: Epoch(statement.integer(2)),
                         bytes: Files.size(path) + Files.size(path + "-wal"),
-                        isSealed: entry.isSealed, frames: Int(statement.integer(0))))
+                        isSealed: meta.isSealed, frames: Int(statement.integer(0))))
             }
             return infos
         }

@@ -38,7 +38,11 @@ final class SegmentFile {
         self.first = first
         path = connection.path
         pageBytes = Int(try connection.integer("PRAGMA page_size") ?? 0)
-        checkpointBytes = options.segmentCheckpointBytes
+        // Large pages are written once to the WAL, and once to the file when the segment is sealed.
+        // Small appends write one page many times: their WAL would outgrow the segment.
+        checkpointBytes =
+            pageBytes > options.segmentPageBytes
+            ? options.segmentBytesTarget * 5 / 4 : options.segmentCheckpointBytes
         insert = try connection.prepare("INSERT INTO frames VALUES (?, ?, ?, ?, ?)")
     }
 

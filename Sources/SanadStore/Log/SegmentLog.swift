@@ -20,8 +20,10 @@ public final class SegmentLog {
     /// How far the record table has come, in memory or on disk.
     let applied: () -> Sequence
     var active: SegmentFile?
+    /// Segments before the active one that are being sealed, oldest first.
+    var sealing: [SealingJob] = []
     let lookup: LogReaderCore
-    private var isPoisoned = false
+    var isPoisoned = false
     /// Appends in a row for which the active segment has the wrong page size.
     private var misfits = 0
     /// As many end the segment: a mixture of large and small appends does not make a file of each.
@@ -50,6 +52,12 @@ public final class SegmentLog {
         try recover()
     }
 
+    deinit {
+        // Whoever opens the store next must find no connection of this one. A failure has nobody
+        // to go to; the next start finds what it left.
+        try? finishSealing()
+    }
+
     /// Appends frames durably: they are on the disk when the call returns.
     ///
     /// A new epoch's first frame starts a new segment. Frames of one segment go in one
@@ -76,6 +84,7 @@ public final class SegmentLog {
             previous = frame.position
         }
         var rest = frames
+        try reapSealing(leaving: sealing.count)
         while !rest.isEmpty {
             // An epoch's first frame opens a segment, so it can only stand at the front of a run.
             let stop =
@@ -98,6 +107,7 @@ public final class SegmentLog {
 
     /// Seals the active segment, if there is one with frames.
     public func seal() throws(StoreError) {
+        try finishSealing()
         guard let file = active, file.frameBytes > 0 else { return }
         guard try file.seal() else { return }
         active = nil
@@ -135,6 +145,7 @@ public final class SegmentLog {
         // The newest segment stays: it says where the log ends.
         let count = zip(entries, entries.dropFirst()).prefix { $1.first <= keep }.count
         guard count > 0 else { return 0 }
+        try finishSealing()
         try catalog.gate.exclusive { () throws(StoreError) in
             catalog.replace(with: Array(entries.dropFirst(count)))
             // Oldest first, so that what a crash leaves has no gap.
@@ -170,7 +181,7 @@ public final class SegmentLog {
             if run.first?.header.kind == .epochStart || misfits >= Self.misfitsMaximum
                 || file.frameBytes >= UInt64(options.segmentBytesTarget)
             {
-                try seal()
+                try retireActive()
             }
         }
         if let active { return active }

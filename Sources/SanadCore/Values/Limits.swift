@@ -62,6 +62,8 @@ public enum Limits {
     /// The same for a standby that is not in sync; below what the primary's bound allows, so that
     /// the log does not stop.
     public static let applyDeferralOutOfSyncBytesMaximum: UInt64 = 512 << 20
+    /// A standby that knows of log which has not arrived waits this long for it before it applies.
+    public static let nextFrameWait = Span.milliseconds(50)
     /// A frame travels in pieces of this size, so that a heartbeat waits for one piece at most.
     public static let chunkBytesMaximum = 128 << 10
     /// One message, its header included.

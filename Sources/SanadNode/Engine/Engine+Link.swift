@@ -83,7 +83,9 @@ extension Engine {
             guard link === current else { break }
             switch packet {
             case .message(let message): feed(.message(message))
-            case .frame(let frame): feed(.frame(frame))
+            case .frame(let frame):
+                frameReceived = now.instant
+                feed(.frame(frame))
             }
         }
         inbound.removeAll(keepingCapacity: true)

@@ -209,7 +209,12 @@ final class Engine {
     // MARK: Applying and acknowledging
 
     private func apply() {
-        guard !isDurabilityFirst else { return }
+        applyDue = .never
+        guard !isDurabilityFirst else {
+            applyHasMore = false
+            if !linkHasMore { applyDue = moreExpectedUntil }
+            return
+        }
         let before = applier.applied
         do throws(StoreError) {
             applyHasMore = try applier.advance(
@@ -224,6 +229,10 @@ final class Engine {
     }
 
     var applyHasMore = false
+    /// When applying goes on although nothing has arrived.
+    var applyDue = Instant.never
+    /// When the last frame arrived from the peer.
+    var frameReceived = Instant.zero
     /// Writes wait that the next round can take.
     var admitHasMore = false
 
@@ -231,12 +240,20 @@ final class Engine {
     /// within a bound that a promotion applies in a moment: the acknowledgement waits for the log,
     /// and nobody waits for the table.
     private var isDurabilityFirst: Bool {
-        guard replica.role == .standby, linkHasMore else { return false }
+        guard replica.role == .standby else { return false }
         let behind = store.log.endOffset - min(applier.appliedOffset, store.log.endOffset)
-        let isInSync = replica.record.isInSync(options.replica.identity)
-        return behind
-            < (isInSync
-                ? Limits.applyDeferralBytesMaximum : Limits.applyDeferralOutOfSyncBytesMaximum)
+        guard !replica.record.isInSync(options.replica.identity) else {
+            return linkHasMore && behind < Limits.applyDeferralBytesMaximum
+        }
+        return (linkHasMore || now.instant < moreExpectedUntil)
+            && behind < Limits.applyDeferralOutOfSyncBytesMaximum
+    }
+
+    /// A primary that is far ahead sends its next frame soon.
+    private var moreExpectedUntil: Instant {
+        guard let marks = replica.primaryMarks, marks.logEndOffset > replica.logEndOffset
+        else { return .zero }
+        return frameReceived + Limits.nextFrameWait
     }
 
     /// Answers what is committed and visible, if this node may acknowledge at this very moment.
@@ -272,6 +289,7 @@ final class Engine {
 
     private func waitMilliseconds() -> Int32 {
         var deadline = min(replica.nextDeadline, now.instant + .seconds(1))
+        deadline = min(deadline, applyDue)
         if statusIsStale { deadline = min(deadline, statusPublished + Self.statusSpacing) }
         if appendBlockedSince != nil { deadline = min(deadline, now.instant + .milliseconds(100)) }
         let wait = deadline.since(SystemClock.instant)

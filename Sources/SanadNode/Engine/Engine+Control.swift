@@ -73,11 +73,18 @@ extension Engine {
     private func history() -> ControlAnswer {
         var lines = replica.history.map { entry in
             "epoch \(entry.epoch) \(entry.node) from sequence \(entry.start.sequence) "
-                + "at \(Self.text(ofMilliseconds: entry.wallMilliseconds)): \(entry.reason)"
+                + "at \(WallTime.text(milliseconds: entry.wallMilliseconds)): \(entry.reason)"
         }
         do throws(StoreError) {
-            lines += try store.nodeDatabase.audit(limit: 100).map { "audit: \($0)" }
-            lines += try store.nodeDatabase.quarantine().map { "quarantine: \($0)" }
+            lines += try store.nodeDatabase.audit(limit: 100).map { entry in
+                "audit at \(WallTime.text(milliseconds: entry.wallMilliseconds)): "
+                    + "\(entry.actor), \(entry.action), \(entry.detail)"
+            }
+            lines += try store.nodeDatabase.quarantine().map { entry in
+                "quarantine at \(WallTime.text(milliseconds: entry.wallMilliseconds)): "
+                    + "sequences \(entry.first) to \(entry.last) in \(entry.file), "
+                    + "\(entry.reason)"
+            }
         } catch {
             return ControlAnswer(done: false, message: "history is not readable: \(error)")
         }
@@ -92,9 +99,5 @@ extension Engine {
         } catch {
             log.error("the audit trail cannot be written", ["error": "\(error)"])
         }
-    }
-
-    private static func text(ofMilliseconds milliseconds: UInt64) -> String {
-        "\(milliseconds / 1_000) s after 1970"
     }
 }

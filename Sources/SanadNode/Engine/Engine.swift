@@ -263,7 +263,7 @@ final class Engine {
         let both =
             replica.isLeaseNeeded
             || (replica.peerProgress?.durable ?? .zero) >= applier.applied
-        _ = pending.acknowledge(
+        pending.acknowledge(
             upTo: applier.applied, epoch: replica.record.epoch,
             durability: both ? .bothSites : .oneSite)
         if applier.applied == store.log.end.sequence { conditions.deactivate() }

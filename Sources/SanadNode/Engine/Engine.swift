@@ -240,13 +240,14 @@ final class Engine {
     /// within a bound that a promotion applies in a moment: the acknowledgement waits for the log,
     /// and nobody waits for the table.
     private var isDurabilityFirst: Bool {
-        guard replica.role == .standby else { return false }
+        guard replica.role == .standby, linkHasMore || now.instant < moreExpectedUntil else {
+            return false
+        }
         let behind = store.log.endOffset - min(applier.appliedOffset, store.log.endOffset)
-        guard !replica.record.isInSync(options.replica.identity) else {
+        if replica.record.isInSync(options.replica.identity) {
             return linkHasMore && behind < Limits.applyDeferralBytesMaximum
         }
-        return (linkHasMore || now.instant < moreExpectedUntil)
-            && behind < Limits.applyDeferralOutOfSyncBytesMaximum
+        return behind < Limits.applyDeferralOutOfSyncBytesMaximum
     }
 
     /// A primary that is far ahead sends its next frame soon.

@@ -7,10 +7,10 @@
  *
  * Compile-time switches of `spin -a`:
  *   ARBITER=1|0       a witness or etcd, or none
- *   MAX_VERSION, MAX_EPOCH, MAX_WRITES   the bounds (at most 7, 7, 8)
+ *   MAX_VERSION, MAX_EPOCH, MAX_WRITES   the bounds (at most 7, 7, 3)
  *   SWITCHOVER        planned hand-over, with its late messages
  *   ACCEPT_LOSS       one `promote --accept-loss` by the operator
- *   STORE_LOST        the arbiter may lose its store
+ *   STORE_LOST        the arbiter loses its store once
  *   BUG_...           one planted bug
  */
 #ifndef ARBITER
@@ -89,6 +89,9 @@ short lateRecord[2];       /* 0: none */
 short arbiterRecord;
 bit   arbiterPromise;      /* the arbiter's lease of the record's primary has not expired */
 
+#ifdef STORE_LOST
+bit   storeLost;           /* it happens once */
+#endif
 #ifdef SWITCHOVER
 byte  releaseEpoch[2];     /* `release` and `handOver` on their way; 0: none */
 byte  handOverEpoch[2];

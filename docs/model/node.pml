@@ -42,6 +42,13 @@
 /* The newer of the two records says who is in sync. */
 #define baseRecord(n)  either(version(record[n]) > version(arbiterRecord), record[n], arbiterRecord)
 
+/* An arbiter that lost its store is filled only by a primary that the standby still stands behind. */
+#ifdef BUG_empty_arbiter_filled_on_own_word
+#define mayPush(n)  true
+#else
+#define mayPush(n)  (arbiterRecord != NO_RECORD || standbyLease[n])
+#endif
+
 #define idle(n)  (askKind[n] == NOTHING)
 
 /* The answer of the arbiter, or of the peer, to the request this node waits for. */
@@ -87,7 +94,17 @@ inline giveUp(n) {
 #else
 #define listens(n)  (role[n] == STANDBY)
 #endif
-#define wouldAdopt(n, r)  (listens(n) && version(r) > version(record[n]) && epoch(r) >= epoch(record[n]))
+/* Refused too if this node's log is the longer one: it holds something that the proposer lacks. */
+#define length(l)  (((l) & 1) + (((l) >> 1) & 1) + (((l) >> 2) & 1))
+#define wouldAdopt(n, r)  (listens(n) && version(r) > version(record[n]) && epoch(r) >= epoch(record[n]) && \
+                           length(log[n]) <= length(log[peer(n)]))
+
+inline adoptProposal(n, r) {
+#ifndef BUG_candidate_confirms
+    abandonRequest(n);
+#endif
+    record[n] = r
+}
 
 inline serveProposal(n) {
     if
@@ -104,8 +121,6 @@ inline serveLateProposal(n) {
     fi;
     forgetLate(n)
 }
-
-inline adoptProposal(n, r) { abandonRequest(n); record[n] = r }
 
 /* All but the record and the log is forgotten. The last grant is not known: it is waited out. */
 inline restart(n) {
@@ -187,7 +202,7 @@ proctype node(byte n) {
         joining[n] = ASKED;
         ask(n, JOIN, version(record[n]), recordOf(version(record[n]) + 1, epoch(record[n]), n, BOTH)) }
 #if ARBITER
-    :: d_step { role[n] == ACTING && idle(n) && version(arbiterRecord) < version(record[n]) ->
+    :: d_step { role[n] == ACTING && idle(n) && version(arbiterRecord) < version(record[n]) && mayPush(n) ->
         ask(n, PUSH, version(arbiterRecord), record[n]) }
 #endif
     :: d_step { answer[n] != UNANSWERED -> receiveAnswer(n) }

@@ -4,6 +4,8 @@ extension Replica {
     mutating func becomeStandby(_ reason: String, _ effects: inout [Effect]) {
         guard role != .standby else { return }
         role = .standby
+        // A new primary gets as long as a grant lasts to show itself.
+        grant.give(at: stepped, wait: options.timing.grantWait)
         handOver = nil
         saidLast = nil
         effects.append(.roleChanged(.standby, reason: reason))

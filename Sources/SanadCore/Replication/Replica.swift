@@ -69,7 +69,8 @@ public struct Replica: Sendable {
     /// Nothing is tried towards the primary role before this.
     var retryAt = Instant.zero
     var saidLast: String?
-    private var stepped = Instant.zero
+    /// The time of the step under way, or of the last one.
+    var stepped = Instant.zero
     var reportedAppliedOffset: UInt64 = 0
     /// Log bytes up to `committed`, as a primary: bounds what is written and not acknowledged.
     var committedOffset: UInt64 = 0

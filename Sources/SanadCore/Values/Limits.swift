@@ -81,7 +81,11 @@ public enum Limits {
     /// Waiting messages towards the peer, beside frames.
     public static let controlQueueMessagesMaximum = 1_024
     /// Records that one message asks for: their longest names fit a message.
-    public static let fetchNamesMaximum = 256
+    public static let fetchNamesMaximum = 400
+    /// Bytes of one page of a snapshot: a fraction of a second of either disk.
+    public static let seedPageBytes = 1 << 20
+    /// Time that the reader of a snapshot waits for the table's flush; rows are then older.
+    public static let snapshotFlushTimeout = Span.seconds(5)
     /// Pages of a snapshot under way at once: one is written while the next travels.
     public static let pagesInFlightMaximum = 4
     /// Time for TCP, TLS and the handshake together.
@@ -91,6 +95,11 @@ public enum Limits {
     public static let reconnectLast = Span.seconds(2)
     /// Connections that are in a TLS handshake at once; a stranger cannot take more.
     public static let pendingHandshakesMaximum = 8
+
+    // Retention.
+
+    /// How often the log's size and age are looked at.
+    public static let retentionInterval = Span.seconds(5)
 
     // Failover.
 
@@ -104,6 +113,8 @@ public enum Limits {
     public static let releaseTimeout = Span.milliseconds(300)
     /// How long it waits for the standby to lead before it asks for the role again.
     public static let handOverTimeout = Span.seconds(2)
+    /// An operator's command is answered within this, whatever its outcome.
+    public static let commandTimeout = Span.seconds(20)
     /// A promotion that the veto command stopped is asked about again after this.
     public static let vetoPause = Span.seconds(10)
 
@@ -135,6 +146,8 @@ public enum Limits {
 
     // Stop.
 
+    /// A standby that stops waits this long to be let go by its primary.
+    public static let leaveTimeout = Span.seconds(1)
     /// A graceful stop that has not finished by then ends at once; the log needs no clean-up.
     public static let stopTimeout = Span.seconds(10)
 }

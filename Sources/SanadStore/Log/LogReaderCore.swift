@@ -153,19 +153,16 @@ final class LogReaderCore {
         let segment = try segment(entry)
         // The frame's header has the clock: docs/formats/segment.md.
         let statement = try segment.connection.prepare(
-            """
-            SELECT count(*), max(last), max(epoch), (
-                SELECT substr(frame, 49, 8) FROM frames ORDER BY first DESC LIMIT 1) FROM frames
-            """)
+            "SELECT last, epoch, substr(frame, 49, 8) FROM frames ORDER BY first DESC LIMIT 1")
         defer { statement.reset() }
-        _ = try statement.step()
-        let wall = statement.buffer(3)
+        let isEmpty = try !statement.step()
+        let wall = statement.buffer(2)
         let path = segment.connection.path
         return SegmentInfo(
             file: SegmentCatalog.fileName(entry.first), first: entry.first,
-            last: Sequence(statement.integer(1)), epoch: Epoch(statement.integer(2)),
+            last: isEmpty ? .zero : Sequence(statement.integer(0)),
+            epoch: isEmpty ? .zero : Epoch(statement.integer(1)),
             bytes: Files.size(path) + Files.size(path + "-wal"), isSealed: entry.isSealed,
-            frames: Int(statement.integer(0)),
             lastWallMilliseconds: wall.count == 8
                 ? UInt64(littleEndian: wall.loadUnaligned(as: UInt64.self)) : 0)
     }

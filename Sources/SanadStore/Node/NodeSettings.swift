@@ -15,6 +15,7 @@ public struct FailoverPause: Hashable, Sendable {
 /// What an operator said and a restart must not forget.
 extension NodeDatabase {
     private static let fenceName = "fence"
+    private static let conflictName = "conflict"
     private static let pauseReasonName = "pause_reason"
     private static let pauseUntilName = "pause_until_wall_ms"
 
@@ -24,6 +25,14 @@ extension NodeDatabase {
     /// Fences the node, or lifts the fence with nil.
     public func setFence(_ reason: String?) throws(StoreError) {
         try write { () throws(StoreError) in try save(Self.fenceName, reason) }
+    }
+
+    /// What was found when this node met a second primary; nil when the operator has chosen.
+    public func conflict() throws(StoreError) -> String? { try setting(Self.conflictName) }
+
+    /// Remembers a conflict, or forgets it with nil.
+    public func setConflict(_ problem: String?) throws(StoreError) {
+        try write { () throws(StoreError) in try save(Self.conflictName, problem) }
     }
 
     /// The pause that was last set; it may lie in the past. Nil when there is none.
@@ -64,8 +73,8 @@ extension NodeDatabase {
 
 extension EpochEntry {
     /// The column `is_override` of a reign that an operator's override began.
-    var storedOverride: UInt64 { 0 }
+    var storedOverride: UInt64 { isOverride ? 1 : 0 }
 
     /// Takes the column `is_override`.
-    mutating func takeStoredOverride(_ column: UInt64) {}
+    mutating func takeStoredOverride(_ column: UInt64) { isOverride = column != 0 }
 }

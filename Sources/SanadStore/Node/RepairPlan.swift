@@ -1,26 +1,5 @@
 public import SanadCore
 
-/// The name of a record, in the form in which the table stores it: collection, TAB, key.
-public struct RecordName: Hashable, Sendable, CustomStringConvertible {
-    /// 3 to `Limits.recordNameBytesMaximum` bytes; names sort as these bytes do.
-    public let bytes: [UInt8]
-
-    /// Nil unless the bytes are a collection, a TAB and a key, as their rules want them.
-    public init?(bytes: [UInt8]) {
-        guard bytes.withUnsafeBytes(StoredName.isWellFormed) else { return nil }
-        self.bytes = bytes
-    }
-
-    public var collection: [UInt8] { Array(bytes.prefix { $0 != nameSeparator }) }
-
-    public var key: [UInt8] { Array(bytes.drop { $0 != nameSeparator }.dropFirst()) }
-
-    /// `collection/key`, for people.
-    public var description: String {
-        String(decoding: bytes, as: UTF8.self).replacing("\t", with: "/")
-    }
-}
-
 /// The record table is not what the log says, and on its way back: written to `node.db` before
 /// anything changes, and there until the table is right again.
 ///

@@ -22,6 +22,11 @@ public struct StoreOptions: Sendable {
     var segmentCheckpointBytes = 8 << 20
     /// Page size of a new record table, in bytes.
     var tablePageBytes = 8_192
+    /// A generation with at most this many rows goes straight into the merged table, when there is
+    /// no run: a quiet node never has one.
+    var directRowsMaximum = 10_000
+    /// Rows of one piece of a merge.
+    var mergeRowsMaximum = 20_000
     /// The SQLite VFS to use, for tests that make it fail.
     var vfs: String?
     /// Called before each step of a plan, for tests that end the process there.

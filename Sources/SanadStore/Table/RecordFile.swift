@@ -15,6 +15,7 @@ final class RecordFile {
     /// Bytes written since the last checkpoint, beside flushes.
     var loadedBytes = 0
     private var merge: RecordMerge?
+    private let options: StoreOptions
     private let advance: SQLiteStatement
 
     private static let schema = """
@@ -35,13 +36,10 @@ final class RecordFile {
             is_complete INTEGER NOT NULL) STRICT;
         """
 
-    /// A generation with at most this many rows goes straight into the merged table, when there is
-    /// no run: a quiet node never has one.
-    private static let directRowsMaximum = 10_000
-
     init(path: String, cluster: Identifier, options: StoreOptions) throws(StoreError) {
         let connection = try SQLiteConnection(path: path, access: .create, vfs: options.vfs)
         self.connection = connection
+        self.options = options
         try Pragmas(
             pageBytes: options.tablePageBytes, synchronous: .normal,
             cacheKibibytes: options.tableCacheKibibytes, journalBytesLimit: 64 << 20
@@ -115,7 +113,7 @@ final class RecordFile {
     /// - Precondition: `hasFreeRun`, or the caller has merged.
     func apply(_ generation: Generation) throws(StoreError) {
         let entries = generation.sortedNewest()
-        let isDirect = runs.isEmpty && entries.count <= Self.directRowsMaximum
+        let isDirect = runs.isEmpty && entries.count <= options.directRowsMaximum
         let slot = isDirect ? nil : (0..<RunTables.count).first { !runs.contains($0) }
         precondition(isDirect || slot != nil, "a merge has made room for a run")
         let scratch = UnsafeMutableRawBufferPointer.allocate(
@@ -189,7 +187,8 @@ final class RecordFile {
         if let merge {
             current = merge
         } else {
-            current = try RecordMerge(connection, slots: runs.sorted())
+            current = try RecordMerge(
+                connection, slots: runs.sorted(), rowsMaximum: options.mergeRowsMaximum)
             merge = current
         }
         let isLast = try connection.transaction { () throws(StoreError) in

@@ -174,7 +174,7 @@ public final class RecordTable: Sendable {
         if !mergePiece() { mergeDue = now + Self.mergeDelay }
     }
 
-    private func mergePiece() -> Bool {
+    func mergePiece() -> Bool {
         do throws(StoreError) {
             try file.withLock { file throws(StoreError) in
                 _ = try file.mergePiece()

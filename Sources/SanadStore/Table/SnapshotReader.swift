@@ -93,7 +93,7 @@ final class SnapshotReaderCore {
                     last.append(contentsOf: name)
                 }
                 try append(scan, name, to: &builder, keepsDeletions: false)
-                if builder.bytes.count >= maximumBytes {
+                if builder.rowCount > 0, builder.bytes.count >= maximumBytes {
                     isLast = false
                     break
                 }

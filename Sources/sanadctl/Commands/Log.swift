@@ -25,7 +25,7 @@ struct LogList: ParsableCommand {
         var first: UInt64
         var last: UInt64
         var epoch: UInt64
-        var frames: Int
+        var transactions: UInt64
         var bytes: UInt64
         var sealed: Bool
     }
@@ -37,16 +37,17 @@ struct LogList: ParsableCommand {
                 try JSONLine.print(
                     Row(
                         file: segment.file, first: segment.first.value, last: segment.last.value,
-                        epoch: segment.epoch.value, frames: segment.frames, bytes: segment.bytes,
+                        epoch: segment.epoch.value, transactions: segment.transactionCount,
+                        bytes: segment.bytes,
                         sealed: segment.isSealed))
             }
             return
         }
-        var rows = [["file", "first", "last", "epoch", "frames", "size", "state"]]
+        var rows = [["file", "first", "last", "epoch", "transactions", "size", "state"]]
         for segment in segments {
             rows.append([
                 segment.file, Text.count(segment.first.value), Text.count(segment.last.value),
-                String(segment.epoch.value), Text.count(UInt64(segment.frames)),
+                String(segment.epoch.value), Text.count(segment.transactionCount),
                 Text.bytes(segment.bytes), segment.isSealed ? "sealed" : "active",
             ])
         }

@@ -131,10 +131,10 @@ struct Deadline: Error, CustomStringConvertible {
 
 /// Waits for a condition; the deadline is generous, since only a failure takes all of it.
 func until(
-    _ what: String, seconds: Double = 30, _ condition: () throws -> Bool
+    _ what: String, seconds: Double = 30, _ condition: () async throws -> Bool
 ) async throws {
     let end = SystemClock.instant + Span(nanoseconds: UInt64(seconds * 1e9))
-    while try !condition() {
+    while try await !condition() {
         guard SystemClock.instant < end else { throw Deadline(description: "never: \(what)") }
         try await Task.sleep(for: .milliseconds(2))
     }
@@ -163,6 +163,18 @@ final class Client: Sendable {
 }
 
 extension NodeGate {
+    func operate(
+        _ action: OperatorRequest.Action, dryRun: Bool = false
+    ) async -> ControlAnswer {
+        await control(
+            .carryOut(
+                OperatorRequest(action: action, reason: "test", actor: "test", dryRun: dryRun)))
+    }
+
+    func promote(acceptLoss: Bool) async -> ControlAnswer {
+        await operate(.promote(acceptLoss: acceptLoss))
+    }
+
     func value(_ key: String) throws -> String? {
         let found = try table.makeReader().get(
             collection: Array("pupils".utf8), key: Array(key.utf8))

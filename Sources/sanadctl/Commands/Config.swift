@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import SanadCore
 import SanadNode
 
 /// `sanadctl config`

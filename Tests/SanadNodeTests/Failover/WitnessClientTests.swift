@@ -40,7 +40,7 @@ struct WitnessClientTests {
     func unreachable() async throws {
         let site = try ArbiterSite()
         let outcomes = Outcomes()
-        let client = try client(site, port: UInt16(unusedPort()), outcomes)
+        let client = try client(site, port: freePort(), outcomes)
         defer { client.stop() }
         let question = ArbiterSite.question(.read)
         client.ask(question)

@@ -56,7 +56,7 @@ final class WitnessFixture {
     func asker(
         _ store: StoreIdentity, certificate: String? = nil, authority: String = "pki"
     ) throws -> WitnessAsker {
-        try WitnessAsker(
+        WitnessAsker(
             store,
             try LinkConnection.connect(
                 host: "127.0.0.1", port: node.linkPort,
@@ -97,8 +97,8 @@ final class WitnessAsker {
 
     func answers(_ count: Int) throws -> [ArbiterAnswer] {
         var answers: [ArbiterAnswer] = []
-        try poll {
-            try connection.receive { packet in
+        try waitUntil {
+            _ = try connection.receive { packet in
                 guard case .control(let bytes) = packet,
                     case .arbiterAnswer(let answer) = try Message(decoding: bytes)
                 else { return }
@@ -112,9 +112,9 @@ final class WitnessAsker {
     /// Waits until the other end has closed, and says how.
     func ending() throws -> LinkError {
         var ending: LinkError?
-        try poll {
+        try waitUntil {
             do throws(LinkError) {
-                try connection.receive { _ in }
+                _ = try connection.receive { _ in }
             } catch {
                 ending = error
             }
@@ -124,13 +124,13 @@ final class WitnessAsker {
     }
 
     /// Polls the socket until `isDone`, 20 seconds at most.
-    private func poll(_ isDone: () throws -> Bool) throws {
+    private func waitUntil(_ isDone: () throws -> Bool) throws {
         let deadline = SystemClock.instant + .seconds(20)
         while try !isDone() {
             try #require(SystemClock.instant < deadline, "nothing came")
             var entry = pollfd(
                 fd: connection.descriptor, events: Int16(POLLIN), revents: 0)
-            _ = Glibc.poll(&entry, 1, 1_000)
+            _ = poll(&entry, 1, 1_000)
         }
     }
 }

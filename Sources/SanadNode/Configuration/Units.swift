@@ -102,6 +102,7 @@ extension Span {
     func withoutDrift(partsPerMillion: UInt64) -> Span {
         // A day in nanoseconds times a million still fits 67 bits only in two words.
         let (high, low) = nanoseconds.multipliedFullWidth(by: 1_000_000)
-        return Span(nanoseconds: (1_000_000 + partsPerMillion).dividingFullWidth((high, low)).quotient)
+        return Span(
+            nanoseconds: (1_000_000 + partsPerMillion).dividingFullWidth((high, low)).quotient)
     }
 }

@@ -11,14 +11,17 @@ struct PendingQuestion: Sendable {
 /// A newer question replaces the older one of its kind, which was not sent and so has no effect:
 /// the newer one says more. Changes and releases keep their order among each other.
 struct ArbiterQueue: Sendable {
+    /// How long a question may take from its asking.
+    let patience: Span
     private(set) var waiting: [PendingQuestion] = []
+
+    init(patience: Span) { self.patience = patience }
 
     var isEmpty: Bool { waiting.isEmpty }
 
     mutating func add(_ request: ArbiterRequest, now: Instant) {
         waiting.removeAll { $0.request.kindNumber == request.kindNumber }
-        waiting.append(
-            PendingQuestion(request: request, deadline: now + ArbiterLimits.patience))
+        waiting.append(PendingQuestion(request: request, deadline: now + patience))
     }
 
     /// Takes the first question that `isWanted`; nil when there is none.

@@ -7,7 +7,7 @@ import Synchronization
 /// Asks a witness, over a connection of the link's kind that it dials and keeps.
 final class WitnessClient: ArbiterClient {
     private struct Inbox {
-        var queue = ArbiterQueue()
+        var queue: ArbiterQueue
         var isStopping = false
     }
 
@@ -17,18 +17,20 @@ final class WitnessClient: ArbiterClient {
         var witness: NodeName
     }
 
-    private let inbox = Mutex(Inbox())
+    private let inbox: Mutex<Inbox>
     private let wake = WakeEvent()
     private let thread = Mutex<OwnThread?>(nil)
 
     /// - Parameters:
     ///   - host: where the witness's link is.
     ///   - witness: the name that its certificate must carry.
+    ///   - patience: how long a question may take.
     ///   - deliver: is called on the client's thread, and must not block.
     init(
-        host: String, port: UInt16, witness: NodeName, tls: TLSContext, log: Logger,
-        deliver: @escaping ArbiterDelivery
+        host: String, port: UInt16, witness: NodeName, tls: TLSContext,
+        patience: Span = ArbiterLimits.patience, log: Logger, deliver: @escaping ArbiterDelivery
     ) {
+        inbox = Mutex(Inbox(queue: ArbiterQueue(patience: patience)))
         let target = Target(host: host, port: port, witness: witness)
         thread.withLock { thread in
             thread = OwnThread {

@@ -76,19 +76,21 @@ final class RealEtcd {
     func isRunning(_ index: Int) -> Bool { processes[index]?.isRunning == true }
 
     func options(
-        node: String = "rabat", authority: String = "pki", prefix: String = "/sanad/test/",
-        lease: Span = .seconds(3)
+        node: String = "rabat", authority: String = "pki",
+        patience: Span = .seconds(10)
     ) -> EtcdOptions {
         EtcdOptions(
             cluster: ArbiterSite.cluster, endpoints: endpoints,
             authority: site.directory + "/pki/ca.crt",
             certificate: "\(site.directory)/\(authority)/\(node).crt",
-            privateKey: "\(site.directory)/\(authority)/\(node).key", prefix: prefix,
-            lease: EtcdLease(lease: lease, driftPartsPerMillion: 10_000))
+            privateKey: "\(site.directory)/\(authority)/\(node).key", prefix: "/sanad/test/",
+            lease: EtcdLease(lease: .seconds(3), driftPartsPerMillion: 10_000),
+            patience: patience)
     }
 
-    func node(_ store: StoreIdentity, prefix: String = "/sanad/test/") throws -> EtcdNode {
-        try EtcdNode(store, options(node: store.node.text, prefix: prefix))
+    /// - Parameter patience: longer than in life, where a busy test machine is not to be the reason.
+    func node(_ store: StoreIdentity, patience: Span = .seconds(10)) throws -> EtcdNode {
+        try EtcdNode(store, options(node: store.node.text, patience: patience))
     }
 
     /// Which member leads, asked through the endpoint that is known to live.

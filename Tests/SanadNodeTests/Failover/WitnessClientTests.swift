@@ -1,4 +1,3 @@
-import Glibc
 import SanadCore
 import SanadLink
 import Synchronization
@@ -10,11 +9,13 @@ import Testing
 @Suite("Client of the witness")
 struct WitnessClientTests {
     private func client(
-        _ site: ArbiterSite, port: UInt16, _ outcomes: Outcomes
+        _ site: ArbiterSite, port: UInt16, _ outcomes: Outcomes,
+        patience: Span = .seconds(15)
     ) throws -> WitnessClient {
         WitnessClient(
             host: "127.0.0.1", port: port, witness: ArbiterSite.hub,
-            tls: try site.context("rabat"), log: quiet, deliver: outcomes.deliver)
+            tls: try site.context("rabat"), patience: patience, log: quiet,
+            deliver: outcomes.deliver)
     }
 
     @Test("Asks and is answered; comes back by itself after the witness was away")
@@ -40,7 +41,8 @@ struct WitnessClientTests {
     func unreachable() async throws {
         let site = try ArbiterSite()
         let outcomes = Outcomes()
-        let client = try client(site, port: freePort(), outcomes)
+        let client = try client(
+            site, port: freePort(), outcomes, patience: ArbiterLimits.patience)
         defer { client.stop() }
         let question = ArbiterSite.question(.read)
         client.ask(question)
@@ -54,19 +56,20 @@ struct WitnessClientTests {
     func late() async throws {
         let fake = try FakeWitness()
         let outcomes = Outcomes()
-        let client = try client(fake.site, port: fake.port, outcomes)
+        let client = try client(
+            fake.site, port: fake.port, outcomes, patience: ArbiterLimits.patience)
         defer { client.stop() }
         let slow = ArbiterSite.question(ArbiterSite.renew(1))
         client.ask(slow)
         let connection = try await fake.connection()
-        let asked = try #require(try connection.questions(1).first)
+        let asked = try #require(await connection.questions(1).first)
         #expect(asked == slow)
         let failure = try await outcomes.failure()
         #expect(failure.sent == slow.sent)
         #expect(SystemClock.instant.since(slow.sent) >= ArbiterLimits.patience)
         let next = ArbiterSite.question(ArbiterSite.renew(1))
         client.ask(next)
-        #expect(try connection.questions(1) == [next])
+        #expect(try await connection.questions(1) == [next])
         try connection.answer(slow)
         try connection.answer(next)
         #expect(try await outcomes.answer().echo == next.sent)
@@ -82,15 +85,15 @@ struct WitnessClientTests {
         let first = ArbiterSite.question(ArbiterSite.renew(1))
         client.ask(first)
         let connection = try await fake.connection()
-        #expect(try connection.questions(1) == [first])
+        #expect(try await connection.questions(1) == [first])
         client.ask(ArbiterSite.question(ArbiterSite.renew(2)))
         let third = ArbiterSite.question(ArbiterSite.renew(3))
         client.ask(third)
         let release = ArbiterSite.question(.release(epoch: Epoch(1)))
         client.ask(release)
-        #expect(try connection.questions(1) == [release])
+        #expect(try await connection.questions(1) == [release])
         try connection.answer(first)
-        #expect(try connection.questions(1) == [third])
+        #expect(try await connection.questions(1) == [third])
         try connection.answer(release)
         try connection.answer(third)
         #expect(try await outcomes.answer().echo == first.sent)
@@ -106,13 +109,13 @@ struct WitnessClientTests {
         defer { client.stop() }
         client.ask(ArbiterSite.question(.read))
         let connection = try await fake.connection()
-        _ = try connection.questions(1)
+        _ = try await connection.questions(1)
         connection.connection.close()
         #expect(try await outcomes.failure().reason.contains("closed"))
         let again = try await fake.connection()
         let question = ArbiterSite.question(.read)
         client.ask(question)
-        #expect(try again.questions(1) == [question])
+        #expect(try await again.questions(1) == [question])
         try again.answer(question)
         #expect(try await outcomes.answer().echo == question.sent)
     }
@@ -126,7 +129,7 @@ struct WitnessClientTests {
         let question = ArbiterSite.question(ArbiterSite.renew(1))
         client.ask(question)
         let connection = try await fake.connection()
-        _ = try connection.questions(1)
+        _ = try await connection.questions(1)
         var other = question
         other.sent = question.sent + .milliseconds(1)
         try connection.answer(other)
@@ -176,9 +179,8 @@ final class FakeWitnessConnection {
     init(_ connection: LinkConnection) { self.connection = connection }
 
     /// The next questions.
-    func questions(_ count: Int) throws -> [ArbiterRequest] {
-        let deadline = SystemClock.instant + .seconds(20)
-        while pending.count < count {
+    func questions(_ count: Int) async throws -> [ArbiterRequest] {
+        try await soon("a question") {
             try connection.receive { packet in
                 if case .control(let bytes) = packet,
                     case .arbiterRequest(let request) = try Message(decoding: bytes)
@@ -186,10 +188,7 @@ final class FakeWitnessConnection {
                     pending.append(request)
                 }
             }
-            guard pending.count < count else { break }
-            try #require(SystemClock.instant < deadline, "no question came")
-            var entry = pollfd(fd: connection.descriptor, events: Int16(POLLIN), revents: 0)
-            _ = poll(&entry, 1, 1_000)
+            return pending.count >= count
         }
         defer { pending.removeFirst(count) }
         return Array(pending.prefix(count))

@@ -10,7 +10,7 @@ final class EtcdClient: ArbiterClient {
     private let options: EtcdOptions
     private let log: Logger
     private let deliver: ArbiterDelivery
-    private let queue = Mutex(ArbiterQueue())
+    private let queue: Mutex<ArbiterQueue>
     private let gateway: Mutex<EtcdGateway>
     private let wakeUps: AsyncStream<Void>.Continuation
     private let worker = Mutex<Task<Void, Never>?>(nil)
@@ -21,6 +21,7 @@ final class EtcdClient: ArbiterClient {
         self.options = options
         self.log = log
         self.deliver = deliver
+        queue = Mutex(ArbiterQueue(patience: options.patience))
         gateway = Mutex(try EtcdGateway(options))
         let (stream, continuation) = AsyncStream<Void>.makeStream(
             bufferingPolicy: .bufferingNewest(1))

@@ -10,6 +10,8 @@ struct EtcdOptions: Sendable {
     /// Ends with a slash.
     var prefix: String
     var lease: EtcdLease
+    /// How long a question may take.
+    var patience = ArbiterLimits.patience
 }
 
 extension EtcdOptions {

@@ -101,11 +101,12 @@ struct EtcdClientTests {
             "/v3/kv/range", keys.range, deadline: soon)
         let seen = try EtcdState(range, keys: keys, cluster: ArbiterSite.cluster)
         let grant: EtcdGrantAnswer = try await gateway.call(
-            "/v3/lease/grant", EtcdGrantRequest(TTL: "2"), deadline: soon)
+            "/v3/lease/grant", EtcdGrantRequest(seconds: "2"), deadline: soon)
         let change = EtcdChange(
             .hold(ArbiterSite.rabat.node, Epoch(1)), committed: .zero, .granted)
         let transaction = try change.transaction(
-            from: seen, lease: EtcdGrantedLease(identifier: grant.ID, seconds: 2), keys: keys)
+            from: seen, lease: EtcdGrantedLease(identifier: grant.identifier, seconds: 2),
+            keys: keys)
         // A newer renewal is faster.
         #expect(try await rabat.ask(ArbiterSite.renew(1)).outcome == .granted)
         let answer: EtcdTransactionAnswer = try await gateway.call(
@@ -149,7 +150,7 @@ struct EtcdClientTests {
             compare: [],
             success: [
                 .init(
-                    request_put: .init(
+                    put: .init(
                         key: Data("/sanad/test/record".utf8), value: Data("{}".utf8)))
             ], failure: [])
         let _: EtcdTransactionAnswer = try await gateway.call(

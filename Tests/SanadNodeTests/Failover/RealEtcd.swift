@@ -96,7 +96,10 @@ final class RealEtcd {
     /// Which member leads, asked through the endpoint that is known to live.
     func leader() async throws -> Int {
         struct Status: Decodable {
-            struct Header: Decodable { var member_id: String }
+            struct Header: Decodable {
+                var member: String
+                enum CodingKeys: String, CodingKey { case member = "member_id" }
+            }
             var header: Header
             var leader: String?
         }
@@ -108,7 +111,7 @@ final class RealEtcd {
             defer { Task { await gateway.shutdown() } }
             let status: Status = try await gateway.call(
                 "/v3/maintenance/status", Nothing(), deadline: SystemClock.instant + .seconds(5))
-            if status.leader == status.header.member_id { return index }
+            if status.leader == status.header.member { return index }
         }
         throw CancellationError()
     }

@@ -182,7 +182,7 @@ struct EtcdConversation {
         guard let holder = state.holder else { return .zero }
         let now = SystemClock.instant
         if holderSeen.revision != state.holderRevision { holderSeen = (state.holderRevision, now) }
-        let end = holderSeen.at + .seconds(min(holder.ttl_seconds, 3_600)) + EtcdLease.checkInterval
+        let end = holderSeen.at + .seconds(min(holder.seconds, 3_600)) + EtcdLease.checkInterval
         return max(end.since(now), EtcdLease.checkInterval / 2)
     }
 
@@ -203,12 +203,13 @@ struct EtcdConversation {
         _ gateway: EtcdGateway, _ deadline: Instant
     ) async throws(EtcdProblem) -> EtcdGrantedLease {
         let answer: EtcdGrantAnswer = try await gateway.call(
-            "/v3/lease/grant", EtcdGrantRequest(TTL: String(options.lease.seconds)),
+            "/v3/lease/grant", EtcdGrantRequest(seconds: String(options.lease.seconds)),
             deadline: deadline)
-        guard let seconds = UInt64(answer.TTL), seconds > 0, seconds <= UInt64(UInt32.max) else {
-            throw .unreachable("etcd's answer is not understood: a lease of \(answer.TTL) s")
+        guard let seconds = UInt64(answer.seconds), seconds > 0, seconds <= UInt64(UInt32.max)
+        else {
+            throw .unreachable("etcd's answer is not understood: a lease of \(answer.seconds) s")
         }
-        return EtcdGrantedLease(identifier: answer.ID, seconds: seconds)
+        return EtcdGrantedLease(identifier: answer.identifier, seconds: seconds)
     }
 
     /// - Returns: nil when record or holder have changed; `known` is then how they are.
@@ -232,7 +233,7 @@ struct EtcdConversation {
             known = after
             return after
         }
-        guard let found = answer.responses?.first?.response_range else {
+        guard let found = answer.responses?.first?.range else {
             throw .unreachable("etcd's answer is not understood: no keys")
         }
         known = try EtcdState(found, keys: keys, cluster: options.cluster)

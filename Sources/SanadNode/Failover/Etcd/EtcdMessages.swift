@@ -10,12 +10,22 @@ struct EtcdHeader: Decodable {
 struct EtcdKeyValue: Decodable {
     var key: Data
     var value: Data?
-    var mod_revision: String
+    var modRevision: String
+
+    enum CodingKeys: String, CodingKey {
+        case key, value
+        case modRevision = "mod_revision"
+    }
 }
 
 struct EtcdRangeRequest: Encodable {
     var key: Data
-    var range_end: Data?
+    var rangeEnd: Data?
+
+    enum CodingKeys: String, CodingKey {
+        case key
+        case rangeEnd = "range_end"
+    }
 }
 
 struct EtcdRangeAnswer: Decodable {
@@ -23,12 +33,20 @@ struct EtcdRangeAnswer: Decodable {
 }
 
 struct EtcdGrantRequest: Encodable {
-    var TTL: String
+    /// A whole number.
+    var seconds: String
+
+    enum CodingKeys: String, CodingKey { case seconds = "TTL" }
 }
 
 struct EtcdGrantAnswer: Decodable {
-    var ID: String
-    var TTL: String
+    var identifier: String
+    var seconds: String
+
+    enum CodingKeys: String, CodingKey {
+        case identifier = "ID"
+        case seconds = "TTL"
+    }
 }
 
 struct EtcdTransaction: Encodable {
@@ -37,7 +55,12 @@ struct EtcdTransaction: Encodable {
         var target = "MOD"
         var result = "EQUAL"
         /// Zero: the key does not exist.
-        var mod_revision: String
+        var modRevision: String
+
+        enum CodingKeys: String, CodingKey {
+            case key, target, result
+            case modRevision = "mod_revision"
+        }
     }
 
     struct Put: Encodable {
@@ -52,9 +75,15 @@ struct EtcdTransaction: Encodable {
 
     /// One of the three is set.
     struct Operation: Encodable {
-        var request_put: Put?
-        var request_delete_range: Delete?
-        var request_range: EtcdRangeRequest?
+        var put: Put?
+        var delete: Delete?
+        var range: EtcdRangeRequest?
+
+        enum CodingKeys: String, CodingKey {
+            case put = "request_put"
+            case delete = "request_delete_range"
+            case range = "request_range"
+        }
     }
 
     var compare: [Compare]
@@ -64,7 +93,9 @@ struct EtcdTransaction: Encodable {
 
 struct EtcdTransactionAnswer: Decodable {
     struct Response: Decodable {
-        var response_range: EtcdRangeAnswer?
+        var range: EtcdRangeAnswer?
+
+        enum CodingKeys: String, CodingKey { case range = "response_range" }
     }
 
     var header: EtcdHeader

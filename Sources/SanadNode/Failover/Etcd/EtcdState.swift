@@ -14,7 +14,12 @@ struct EtcdHolder: Codable, Equatable, Sendable {
     var node: String
     var epoch: UInt64
     /// What etcd granted.
-    var ttl_seconds: UInt64
+    var seconds: UInt64
+
+    enum CodingKeys: String, CodingKey {
+        case node, epoch
+        case seconds = "ttl_seconds"
+    }
 }
 
 /// The three keys, as one read of etcd found them or one transaction left them.
@@ -34,7 +39,7 @@ struct EtcdState: Equatable, Sendable {
         self.init(cluster: cluster)
         for entry in answer.kvs ?? [] {
             let value = entry.value ?? Data()
-            guard let revision = UInt64(entry.mod_revision) else {
+            guard let revision = UInt64(entry.modRevision) else {
                 throw .unreachable("etcd's answer is not understood: no revision")
             }
             switch entry.key {
@@ -94,7 +99,7 @@ struct EtcdKeys: Sendable {
         end = Data(prefix.utf8.dropLast()) + [UInt8(ascii: "/") + 1]
     }
 
-    var range: EtcdRangeRequest { EtcdRangeRequest(key: Data(prefix.utf8), range_end: end) }
+    var range: EtcdRangeRequest { EtcdRangeRequest(key: Data(prefix.utf8), rangeEnd: end) }
 }
 
 /// The record as operators read it: `etcdctl get --prefix /sanad/`.
@@ -115,15 +120,20 @@ struct EtcdRecord: Codable {
     var version: UInt64
     var epoch: UInt64
     var primary: String?
-    var in_sync: [Store]
+    var inSync: [Store]
     var since: Place
+
+    enum CodingKeys: String, CodingKey {
+        case cluster, version, epoch, primary, since
+        case inSync = "in_sync"
+    }
 
     init(_ record: ClusterRecord) {
         cluster = record.cluster.description
         version = record.version
         epoch = record.epoch.value
         primary = record.primary?.text
-        in_sync = record.inSync.map {
+        inSync = record.inSync.map {
             Store(node: $0.node.text, store: $0.store.description)
         }
         since = Place(
@@ -144,7 +154,7 @@ extension ClusterRecord {
             primary = name
         }
         var inSync: [StoreIdentity] = []
-        for member in document.in_sync {
+        for member in document.inSync {
             guard let node = NodeName(member.node), let store = Identifier(member.store) else {
                 return nil
             }

@@ -89,7 +89,7 @@ struct EtcdChange: Equatable, Sendable {
         }
         switch lease {
         case .hold(let node, let epoch):
-            state.holder = EtcdHolder(node: node.text, epoch: epoch.value, ttl_seconds: ttl)
+            state.holder = EtcdHolder(node: node.text, epoch: epoch.value, seconds: ttl)
             state.holderRevision = revision
         case .giveUp:
             state.holder = nil
@@ -108,22 +108,22 @@ struct EtcdChange: Equatable, Sendable {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         var success: [EtcdTransaction.Operation] = []
         func put(_ key: Data, _ value: Data, _ lease: String? = nil) {
-            success.append(.init(request_put: .init(key: key, value: value, lease: lease)))
+            success.append(.init(put: .init(key: key, value: value, lease: lease)))
         }
         if let record { put(keys.record, try encoder.encode(EtcdRecord(record))) }
         if let holder = next.holder {
             put(keys.holder, try encoder.encode(holder), granted?.identifier)
         } else {
-            success.append(.init(request_delete_range: .init(key: keys.holder)))
+            success.append(.init(delete: .init(key: keys.holder)))
         }
         if next.committed > state.committed {
             put(keys.mark, Data(String(next.committed.value).utf8))
         }
         return EtcdTransaction(
             compare: [
-                .init(key: keys.record, mod_revision: String(state.recordRevision)),
-                .init(key: keys.holder, mod_revision: String(state.holderRevision)),
-            ], success: success, failure: [.init(request_range: keys.range)])
+                .init(key: keys.record, modRevision: String(state.recordRevision)),
+                .init(key: keys.holder, modRevision: String(state.holderRevision)),
+            ], success: success, failure: [.init(range: keys.range)])
     }
 }
 

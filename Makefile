@@ -2,6 +2,8 @@
 
 SWIFT ?= swift
 PACKAGES = libsqlite3-dev libssl-dev liblz4-dev pkg-config gzip
+# What the tests want beside: the real etcd.
+TEST_PACKAGES = etcd-server
 SOURCES = Package.swift Sources Tests
 # The lock file decides the versions: a build never chooses others by itself.
 LOCKED = $(if $(wildcard Package.resolved),--force-resolved-versions)
@@ -16,7 +18,7 @@ install = @missing=; for package in $(1); do \
 	    apt-get install -y -q --no-install-recommends $$missing; }
 
 .DEFAULT_GOAL := help
-.PHONY: help deps swift build release test demo demo-quick check bench bench-peers lint format clean
+.PHONY: help deps test-deps swift build release test demo demo-quick check bench bench-peers lint format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +26,9 @@ help: ## this list
 deps: ## install the system's packages that are missing; say how to get Swift
 	$(call install,$(PACKAGES))
 	@$(MAKE) --no-print-directory swift
+
+test-deps: # the packages of the tests
+	$(call install,$(TEST_PACKAGES))
 
 swift:
 	@command -v $(SWIFT) >/dev/null || { printf '%s\n' \
@@ -37,7 +42,7 @@ build: swift ## build everything for debugging; warnings are errors
 release: swift ## build sanadd, sanadctl and sanad-bench as they are shipped
 	$(SWIFT) build $(LOCKED) -c release
 
-test: deps ## run all tests
+test: deps test-deps ## run all tests
 	$(SWIFT) test $(LOCKED)
 
 demo: release ## lose a data center: two daemons, census, kill -9, promotion, return

@@ -28,15 +28,15 @@ struct SanadDaemon: AsyncParsableCommand {
     mutating func run() async throws {
         Self.boundAllocator()
         let writer = LineWriter()
-        let reading: ConfigurationReading
+        let reading: DaemonConfigurationReading
         do {
-            reading = try NodeConfiguration.load(config)
+            reading = try DaemonConfigurationReading.load(config)
         } catch {
             FileHandle.standardError.write(Data("sanadd: \(error)\n".utf8))
             throw ExitCode(78)
         }
         let configuration = reading.configuration
-        let name = configuration.node.name.description
+        let name = configuration.name.description
         let log = Logger(label: name) { _ in
             LineLog(
                 label: name,
@@ -45,10 +45,15 @@ struct SanadDaemon: AsyncParsableCommand {
         }
         for warning in reading.warnings { log.warning("configuration: \(warning)") }
         do {
-            try await Daemon(
-                configuration: configuration, log: log,
-                environment: ProcessInfo.processInfo.environment
-            ).run()
+            let environment = ProcessInfo.processInfo.environment
+            switch configuration {
+            case .data(let node):
+                try await Daemon(configuration: node, log: log, environment: environment).run()
+            case .witness(let witness):
+                try await WitnessDaemon(
+                    configuration: witness, log: log, environment: environment
+                ).run()
+            }
         } catch {
             log.critical("\(error)")
             writer.flush()

@@ -114,7 +114,7 @@ bit   confirmed[2];        /* since its start this node was confirmed, or promot
 
 /* ---- Definitions of the rules. ---- */
 
-/* The rule as the page has it leaves out `joining`: see README.md, "Holes found". */
+/* The rule as the page has it leaves out `joining`: see README.md, "Holes". */
 #ifdef BUG_joining_needs_no_lease
 #define needsLease(n)  (ARBITER || (inSync(record[n]) & only(peer(n))))
 #else

@@ -52,13 +52,6 @@
 /* The linked nodes tell each other the highest epoch they know. */
 #define confirmEpoch(n)  (1 + larger(highestEpoch[n], highestEpoch[peer(n)]))
 
-/* A node that the arbiter names takes the role up only if it does not itself know of a later reign of its peer. */
-#ifdef BUG_retake_from_older_record
-#define mayRetake(n)  true
-#else
-#define mayRetake(n)  (notBehind(n) || primary(record[n]) == n)
-#endif
-
 #define idle(n)  (askKind[n] == NOTHING)
 
 /* The answer of the arbiter, or of the peer, to the request this node waits for. */
@@ -108,11 +101,13 @@ inline giveUp(n) {
 #define length(l)  (((l) & 1) + (((l) >> 1) & 1) + (((l) >> 2) & 1))
 #define wouldAdopt(n, r)  (listens(n) && version(r) > version(record[n]) && newEnough(n, r) && \
                            length(log[n]) <= length(log[peer(n)]))
-/* A new reign is confirmed only for an epoch above every one this node saw or asked for: README.md, "Holes". */
+/* A new reign is confirmed only for an epoch above every one this node saw or asked for: README.md, "Holes". A proposal
+ * of the present reign (degrade and join without an arbiter) keeps its epoch. */
 #ifdef BUG_confirms_epoch_it_asked_for
 #define newEnough(n, r)  (epoch(r) >= epoch(record[n]))
 #else
-#define newEnough(n, r)  (epoch(r) > highestEpoch[n] || epoch(r) == epoch(record[n]))
+#define newEnough(n, r)  (epoch(r) > highestEpoch[n] || \
+                           (epoch(r) == epoch(record[n]) && primary(r) == primary(record[n])))
 #endif
 
 inline adoptProposal(n, r) {
@@ -237,7 +232,7 @@ proctype node(byte n) {
         ask(n, TAKE, version(arbiterRecord),
             recordOf(newerVersion(n, arbiterRecord), newerEpoch(n, arbiterRecord), n, only(n))) }
     /* The arbiter's record names this node, which does not act (it restarted, or the acceptance came late). */
-    :: d_step { role[n] == STANDBY && idle(n) && grantIsOver(n) && primary(arbiterRecord) == n && mayRetake(n) &&
+    :: d_step { role[n] == STANDBY && idle(n) && grantIsOver(n) && primary(arbiterRecord) == n &&
                 room(newerVersion(n, arbiterRecord), newerEpoch(n, arbiterRecord)) ->
         role[n] = CANDIDATE;
         ask(n, TAKE, version(arbiterRecord),

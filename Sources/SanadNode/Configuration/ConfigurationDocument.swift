@@ -127,7 +127,8 @@ struct ConfigurationDocument {
     }
 
     private mutating func take(_ value: Node, full: String, line: Int, isDoubled: Bool) {
-        let isKey = ConfigurationKey.all.contains { $0.name == full }
+        let known = ConfigurationKey.all.first { $0.name == full }
+        let isKey = known != nil
         let isSection = ConfigurationKey.all.contains { $0.name.hasPrefix(full + ".") }
         guard isKey || isSection else {
             report(line, full, Suggestion.unknownKey(full))
@@ -143,13 +144,25 @@ struct ConfigurationDocument {
             } else if !isDoubled {
                 entries.append(Entry(key: full, text: scalar.string, line: line))
             }
+        case .sequence(let sequence) where known?.kind.isList == true:
+            let elements = sequence.compactMap { $0.scalar?.string }
+            guard elements.count == sequence.count, !elements.contains(where: \.isEmpty) else {
+                return report(line, full, "must be a list of single values")
+            }
+            if !isDoubled {
+                entries.append(
+                    Entry(key: full, text: elements.joined(separator: ", "), line: line))
+            }
         case .scalar(let scalar) where scalar.string.isEmpty:
             // A section whose keys are all comments: the defaults hold.
             break
         case .alias:
             report(line, full, "anchors and aliases (& and *) are not used in this file")
         default:
-            let expected = isSection ? "a section with keys under it" : "one value"
+            let expected =
+                isSection
+                ? "a section with keys under it"
+                : known?.kind.isList == true ? "a list, for example [a, b]" : "one value"
             report(line, full, "must be \(expected)")
         }
     }

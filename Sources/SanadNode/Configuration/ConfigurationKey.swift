@@ -20,6 +20,23 @@ enum ConfigurationKind: Sendable {
     /// In parts per million.
     case percentage(ClosedRange<UInt64>)
     case count(ClosedRange<UInt64>)
+    /// A YAML list with so many different elements.
+    case nodeNames(ClosedRange<Int>)
+    case endpoints(ClosedRange<Int>)
+
+    /// True for what is written as a YAML list.
+    var isList: Bool {
+        switch self {
+        case .nodeNames, .endpoints: true
+        default: false
+        }
+    }
+}
+
+/// What a process is in its cluster.
+enum ConfigurationRole: String, Sendable {
+    case data
+    case witness
 }
 
 /// One key of the configuration: the only place that knows its type, default and range.
@@ -63,6 +80,8 @@ public struct ConfigurationKey: Sendable {
         case .bytes: "size"
         case .percentage: "percentage"
         case .count: "count"
+        case .nodeNames: "list of node names"
+        case .endpoints: "list of host:port"
         }
     }
 
@@ -97,14 +116,31 @@ public struct ConfigurationKey: Sendable {
             Units.text(partsPerMillion: range.lowerBound) + " to "
                 + Units.text(partsPerMillion: range.upperBound)
         case .count(let range): "\(range.lowerBound) to \(range.upperBound)"
+        case .nodeNames(let range), .endpoints(let range):
+            range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
         }
     }
+
+    /// True when a process of this role reads the key. All other keys are refused in its file.
+    func isRead(by role: ConfigurationRole) -> Bool {
+        switch role {
+        case .data: name != "witness.members"
+        case .witness: Self.witnessKeys.contains { name == $0 || name.hasPrefix($0 + ".") }
+        }
+    }
+
+    /// Keys and sections of a witness's file.
+    private static let witnessKeys = [
+        "cluster", "node.name", "node.role", "store.directory", "link.listen", "link.certificate",
+        "link.private_key", "link.authority", "witness.members", "failover.lease",
+        "failover.drift", "operations", "log",
+    ]
 }
 
 extension ConfigurationKey {
     /// Every key, in the order of the reference and of the sample files.
     public static let all: [ConfigurationKey] =
-        identity + storage + retention + peerAndLink + failover + hooks + faces
+        identity + storage + retention + peerAndLink + failover + arbiters + hooks + faces
 
     private static let identity: [ConfigurationKey] = [
         .init(
@@ -114,6 +150,10 @@ extension ConfigurationKey {
         .init(
             "node.name", .nodeName, .required,
             "This node; the name in its certificate, and unique in the cluster."),
+        .init(
+            "node.role", .choice(["data", "witness"]), .value("data"),
+            "`data`: this node keeps records. `witness`: it keeps only the cluster's record, in a third place."
+        ),
         .init(
             "node.initial_role", .choice(["primary", "standby"]), .value("standby"),
             "Who starts a new cluster. Read only while the store is empty; exactly one node of a new cluster says `primary`."
@@ -199,17 +239,6 @@ extension ConfigurationKey {
 
     private static let failover: [ConfigurationKey] = [
         .init(
-            "arbiter.kind",
-            .choice(
-                ["none"],
-                refused: [
-                    "witness":
-                        "\"witness\" is not in this version; use none (two sites alone)",
-                    "etcd": "\"etcd\" is not in this version; use none (two sites alone)",
-                ]),
-            .value("none"),
-            "The third voice. `none`: two sites alone."),
-        .init(
             "failover.mode", .choice(["automatic", "observe", "manual"]), .value("automatic"),
             "`automatic`: the standby promotes itself when that loses nothing. `observe`: it only logs that it would have. `manual`: only `sanadctl promote` does."
         ),
@@ -231,6 +260,40 @@ extension ConfigurationKey {
         .init(
             "failover.drift", .percentage(100...100_000), .value("1 %"),
             "How much the two hosts' clock rates may differ; the standby waits lease × (1 + drift). The same on both nodes."
+        ),
+    ]
+
+    private static let arbiters: [ConfigurationKey] = [
+        .init(
+            "failover.arbiter", .choice(["none", "witness", "etcd"]), .value("none"),
+            "The third voice, the same on both nodes. `none`: two sites alone. `witness`: `sanadd` in a third place. `etcd`: an etcd cluster."
+        ),
+        .init(
+            "witness.name", .nodeName, .absent,
+            "The witness; its certificate must carry this name. Needed with the arbiter `witness`."),
+        .init(
+            "witness.address", .endpoint, .absent,
+            "The `link.listen` of the witness. Needed with the arbiter `witness`."),
+        .init(
+            "witness.members", .nodeNames(2...2), .absent,
+            "The two data nodes. Needed on the witness, and only there."),
+        .init(
+            "etcd.endpoints", .endpoints(1...9), .absent,
+            "The members of the etcd cluster (HTTPS); any of them may be down. Needed with the arbiter `etcd`."
+        ),
+        .init(
+            "etcd.ca", .path, .absent,
+            "The authority that signed the etcd members' certificates, PEM. Needed with the arbiter `etcd`."
+        ),
+        .init(
+            "etcd.certificate", .path, .absent,
+            "This node's client certificate for etcd, PEM. Needed with the arbiter `etcd`."),
+        .init(
+            "etcd.key", .path, .absent,
+            "Its private key, PEM. Needed with the arbiter `etcd`."),
+        .init(
+            "etcd.prefix", .text, .absent,
+            "What the keys begin with; `/sanad/<cluster id>/` when not set. The same on both nodes."
         ),
     ]
 

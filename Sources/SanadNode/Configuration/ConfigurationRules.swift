@@ -9,6 +9,11 @@ struct ConfigurationRules {
 
     init(_ values: ConfigurationValues) {
         self.values = values
+        if values.role == .witness {
+            checkWitness()
+        } else {
+            checkArbiter()
+        }
         checkTiming()
         checkDegrading()
         checkLoss()
@@ -80,6 +85,55 @@ struct ConfigurationRules {
             "\(Units.text(bytes: maximum)) is less than \(Self.segmentsRetained) files of the log: "
                 + "\(Self.segmentsRetained) × \(Units.text(bytes: segment)) = "
                 + Units.text(bytes: least), or: "store.segment_size")
+    }
+
+    private mutating func checkWitness() {
+        guard let members = values.nodeNames("witness.members") else {
+            if values.line("witness.members") == nil {
+                fail("witness.members", "is missing: the two data nodes, for example [rabat, fes]")
+            }
+            return
+        }
+        if let own = values.nodeName("node.name"), members.contains(own) {
+            fail("witness.members", "\"\(own)\" is the witness itself; name the two data nodes")
+        }
+    }
+
+    private static let arbiterKeys = [
+        "witness": ["witness.name", "witness.address"],
+        "etcd": ["etcd.endpoints", "etcd.ca", "etcd.certificate", "etcd.key"],
+    ]
+
+    private mutating func checkArbiter() {
+        guard let arbiter = values.text("failover.arbiter") else { return }
+        for key in Self.arbiterKeys[arbiter] ?? [] where values.isAbsent(key) {
+            fail(key, "is missing: failover.arbiter is \(arbiter)", or: "failover.arbiter")
+        }
+        for (other, keys) in Self.arbiterKeys.sorted(by: { $0.key < $1.key })
+        where other != arbiter {
+            for key in keys where values.line(key) != nil {
+                fail(key, "has no meaning with failover.arbiter: \(arbiter); take it out")
+            }
+        }
+        if arbiter == "witness", let name = values.nodeName("witness.name"),
+            name == values.nodeName("node.name") || name == values.nodeName("peer.name")
+        {
+            fail("witness.name", "\"\(name)\" is a data node; the witness is a third one")
+        }
+        if arbiter == "etcd" { checkEtcdLease() }
+    }
+
+    private mutating func checkEtcdLease() {
+        guard let lease = values.span("failover.lease"), lease < EtcdLease.leaseMinimum else {
+            return
+        }
+        fail(
+            "failover.lease",
+            "\(Units.text(lease)) is too short for etcd: a lease of etcd has whole seconds, at "
+                + "least \(EtcdLease.secondsMinimum) s, and has to end \(Units.text(EtcdLease.margin)) "
+                + "before the standby's own grant: \(EtcdLease.secondsMinimum)s + "
+                + "\(Units.text(EtcdLease.margin)) = \(Units.text(EtcdLease.leaseMinimum))",
+            or: "failover.arbiter")
     }
 
     private mutating func checkNames() {

@@ -9,6 +9,8 @@ enum ConfigurationValue: Sendable, Equatable {
     case duration(Span)
     /// Sizes, counts, ports and parts per million.
     case number(UInt64)
+    case nodeNames([NodeName])
+    case endpoints([Endpoint])
 }
 
 /// Why a text is not a value of its key.
@@ -66,7 +68,36 @@ extension ConfigurationKey {
             return .text(text)
         case .duration, .bytes, .percentage, .count, .port:
             return try readQuantity(text)
+        case .nodeNames(let count):
+            return .nodeNames(
+                try readList(text, count, "a node name, for example rabat") { NodeName($0) })
+        case .endpoints(let count):
+            return .endpoints(
+                try readList(text, count, "host:port, for example etcd1.example.org:2379") {
+                    Endpoint($0)
+                })
         }
+    }
+
+    /// Reads the elements of a list, which the document joined with commas.
+    private func readList<Element: Hashable>(
+        _ text: String, _ count: ClosedRange<Int>, _ expected: String,
+        _ element: (String) -> Element?
+    ) throws(ConfigurationValueError) -> [Element] {
+        var elements: [Element] = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let word = String(part.drop { $0 == " " })
+            guard let value = element(word) else { throw unlike(word, expected) }
+            guard !elements.contains(value) else {
+                throw ConfigurationValueError(message: "\"\(word)\" is there twice")
+            }
+            elements.append(value)
+        }
+        guard count.contains(elements.count) else {
+            throw ConfigurationValueError(
+                message: "has \(elements.count) elements; it takes \(rangeText)")
+        }
+        return elements
     }
 
     private func readQuantity(

@@ -6,12 +6,20 @@ struct ConfigurationValues {
     private var values: [String: ConfigurationValue] = [:]
     private var lines: [String: Int] = [:]
     private var texts: [String: String] = [:]
+    let role: ConfigurationRole
 
     init(_ document: ConfigurationDocument, directory: String) {
         problems = document.problems
+        // A role that cannot be read is reported with its key; the others are read as a data node's.
+        let named = document.entries.first { $0.key == "node.role" }?.text
+        role = named.flatMap(ConfigurationRole.init(rawValue:)) ?? .data
         guard document.isReadable else { return }
         let reported = Set(document.problems.compactMap(\.key))
         for key in ConfigurationKey.all {
+            guard key.isRead(by: role) else {
+                refuse(key, document)
+                continue
+            }
             if let entry = document.entries.first(where: { $0.key == key.name }) {
                 lines[key.name] = entry.line
                 texts[key.name] = entry.text
@@ -33,6 +41,15 @@ struct ConfigurationValues {
         }
     }
 
+    /// A key of another role has no effect, which its writer would not expect.
+    private mutating func refuse(_ key: ConfigurationKey, _ document: ConfigurationDocument) {
+        guard let entry = document.entries.first(where: { $0.key == key.name }) else { return }
+        problems.append(
+            ConfigurationProblem(
+                line: entry.line, key: key.name,
+                message: "has no meaning with node.role: \(role.rawValue); take it out"))
+    }
+
     private mutating func read(_ key: ConfigurationKey, _ text: String, directory: String) {
         do throws(ConfigurationValueError) {
             values[key.name] = try key.read(text, directory: directory)
@@ -44,12 +61,15 @@ struct ConfigurationValues {
     }
 
     var settings: [ConfigurationReading.Setting] {
-        ConfigurationKey.all.map {
+        ConfigurationKey.all.filter { $0.isRead(by: role) }.map {
             .init(name: $0.name, text: texts[$0.name], line: lines[$0.name])
         }
     }
 
     func line(_ key: String) -> Int? { lines[key] }
+
+    /// True when the key is neither in the file nor has a default.
+    func isAbsent(_ key: String) -> Bool { texts[key] == nil }
 
     // Values that may be missing, because of an error or because the key is optional.
 
@@ -75,6 +95,14 @@ struct ConfigurationValues {
 
     func number(_ key: String) -> UInt64? {
         if case .number(let number) = values[key] { number } else { nil }
+    }
+
+    func nodeNames(_ key: String) -> [NodeName]? {
+        if case .nodeNames(let names) = values[key] { names } else { nil }
+    }
+
+    func endpoints(_ key: String) -> [Endpoint]? {
+        if case .endpoints(let endpoints) = values[key] { endpoints } else { nil }
     }
 
     func integer(_ key: String) -> Int? { number(key).map { Int(clamping: $0) } }

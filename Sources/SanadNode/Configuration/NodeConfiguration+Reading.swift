@@ -1,4 +1,3 @@
-internal import Foundation
 import SanadCore
 
 extension NodeConfiguration {
@@ -17,7 +16,13 @@ extension NodeConfiguration {
     ) throws(ConfigurationError) -> ConfigurationReading {
         let values = ConfigurationValues(ConfigurationDocument(text), directory: directory)
         let rules = ConfigurationRules(values)
-        let problems = (values.problems + rules.problems).inFileOrder()
+        var problems = (values.problems + rules.problems).inFileOrder()
+        if values.role != .data {
+            problems.append(
+                ConfigurationProblem(
+                    line: values.line("node.role"), key: "node.role",
+                    message: "is \(values.role.rawValue); a data node's file is wanted here"))
+        }
         let warnings = rules.warnings.inFileOrder()
         guard problems.isEmpty, let configuration = NodeConfiguration(values) else {
             throw ConfigurationError(file: file, problems: problems, warnings: warnings)
@@ -28,23 +33,8 @@ extension NodeConfiguration {
 
     /// Reads a configuration file. Relative paths in it are relative to its directory.
     public static func load(_ path: String) throws(ConfigurationError) -> ConfigurationReading {
-        let url = URL(fileURLWithPath: path).standardizedFileURL
-        let data: Data
-        do {
-            data = try Data(contentsOf: url)
-        } catch {
-            let reason =
-                (error as? CocoaError)?.code == .fileReadNoSuchFile
-                ? "there is no such file" : "the file cannot be read: \(error.localizedDescription)"
-            throw ConfigurationError(
-                file: path, problems: [ConfigurationProblem(message: reason)])
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
-            throw ConfigurationError(
-                file: path, problems: [ConfigurationProblem(message: "the file is not UTF-8")])
-        }
-        return try read(
-            text, file: path, directory: url.deletingLastPathComponent().path)
+        let file = try ConfigurationFile(path)
+        return try read(file.text, file: path, directory: file.directory)
     }
 
     /// Puts the values in their places; nil when a required one is missing, which is an error that
@@ -53,19 +43,26 @@ extension NodeConfiguration {
         guard let cluster = Cluster(values), let node = Node(values), let store = Store(values),
             let peer = Peer(values), let link = Link(values),
             let replication = Replication(values),
-            let arbiter = values.choice("arbiter.kind", ArbiterKind.self),
+            let arbiter = Arbiter(values, cluster: cluster.id),
             let failover = Failover(values), let records = Records(values),
             let retention = Retention(values), let hooks = Hooks(values),
             let operations = Operations(values), let socket = values.text("control.socket"),
-            let level = values.choice("log.level", LogLevel.self),
-            let format = values.choice("log.format", LogFormat.self)
+            let log = Log(values)
         else { return nil }
         self.init(
             cluster: cluster, node: node, store: store, retention: retention, peer: peer,
             link: link, replication: replication, arbiter: arbiter, failover: failover,
             hooks: hooks, records: records, operations: operations,
-            control: Control(socketPath: socket),
-            log: Log(level: level, format: format))
+            control: Control(socketPath: socket), log: log)
+    }
+}
+
+extension NodeConfiguration.Log {
+    init?(_ values: ConfigurationValues) {
+        guard let level = values.choice("log.level", NodeConfiguration.LogLevel.self),
+            let format = values.choice("log.format", NodeConfiguration.LogFormat.self)
+        else { return nil }
+        self.init(level: level, format: format)
     }
 }
 
@@ -162,6 +159,32 @@ extension NodeConfiguration.Failover {
         self.init(
             mode: mode, heartbeat: heartbeat, lease: lease, driftPartsPerMillion: drift,
             maxLoss: maxLoss, degradeAfter: values.span("failover.degrade_after"))
+    }
+}
+
+extension NodeConfiguration.Arbiter {
+    /// Nil when a key of the chosen arbiter is missing.
+    init?(_ values: ConfigurationValues, cluster: Identifier) {
+        switch values.text("failover.arbiter") {
+        case "none": self = .none
+        case "witness":
+            guard let name = values.nodeName("witness.name"),
+                let address = values.endpoint("witness.address")
+            else { return nil }
+            self = .witness(.init(name: name, address: address))
+        case "etcd":
+            guard let endpoints = values.endpoints("etcd.endpoints"),
+                let authority = values.text("etcd.ca"),
+                let certificate = values.text("etcd.certificate"),
+                let privateKey = values.text("etcd.key")
+            else { return nil }
+            let prefix = values.text("etcd.prefix") ?? "/sanad/\(cluster)/"
+            self = .etcd(
+                .init(
+                    endpoints: endpoints, authority: authority, certificate: certificate,
+                    privateKey: privateKey, prefix: prefix.hasSuffix("/") ? prefix : prefix + "/"))
+        default: return nil
+        }
     }
 }
 

@@ -71,8 +71,27 @@ public struct NodeConfiguration: Sendable, Equatable {
         public var onStandbyLoss: StandbyLoss
     }
 
-    public enum ArbiterKind: String, Sendable {
+    /// The witness, as a data node reaches it.
+    public struct Witness: Sendable, Equatable {
+        public var name: NodeName
+        public var address: Endpoint
+    }
+
+    /// The etcd cluster, as a data node reaches it.
+    public struct Etcd: Sendable, Equatable {
+        public var endpoints: [Endpoint]
+        public var authority: String
+        public var certificate: String
+        public var privateKey: String
+        /// Ends with a slash.
+        public var prefix: String
+    }
+
+    /// The third voice.
+    public enum Arbiter: Sendable, Equatable {
         case none
+        case witness(Witness)
+        case etcd(Etcd)
     }
 
     public enum FailoverMode: String, Sendable {
@@ -94,10 +113,7 @@ public struct NodeConfiguration: Sendable, Equatable {
 
         /// How long the granter waits before its grant counts as expired: lease × (1 + drift),
         /// rounded up.
-        public var grantWait: Span {
-            let drift = lease.nanoseconds * driftPartsPerMillion
-            return lease + Span(nanoseconds: (drift + 999_999) / 1_000_000)
-        }
+        public var grantWait: Span { lease.withDrift(partsPerMillion: driftPartsPerMillion) }
     }
 
     /// Certificate and key of a face that speaks HTTPS.
@@ -156,7 +172,7 @@ public struct NodeConfiguration: Sendable, Equatable {
     public var peer: Peer
     public var link: Link
     public var replication: Replication
-    public var arbiter: ArbiterKind
+    public var arbiter: Arbiter
     public var failover: Failover
     public var hooks: Hooks
     public var records: Records

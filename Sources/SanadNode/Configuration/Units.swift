@@ -91,3 +91,18 @@ public enum Units {
         return (count, String(unit))
     }
 }
+
+extension Span {
+    /// span × (1 + drift), rounded up.
+    func withDrift(partsPerMillion: UInt64) -> Span {
+        self + Span(nanoseconds: (nanoseconds * partsPerMillion + 999_999) / 1_000_000)
+    }
+
+    /// span ÷ (1 + drift), rounded down.
+    func withoutDrift(partsPerMillion: UInt64) -> Span {
+        // A day in nanoseconds times a million still fits 67 bits only in two words.
+        let (high, low) = nanoseconds.multipliedFullWidth(by: 1_000_000)
+        return Span(
+            nanoseconds: (1_000_000 + partsPerMillion).dividingFullWidth((high, low)).quotient)
+    }
+}

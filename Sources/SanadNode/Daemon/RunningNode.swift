@@ -7,7 +7,7 @@ import Synchronization
 /// Everything of a node but its HTTP faces: the store, the commit thread, the link.
 public final class RunningNode: Sendable {
     /// The version of this software, as `status` tells it.
-    public static let softwareVersion = "0.1.0"
+    public static let softwareVersion = SoftwareVersion.current
 
     public let gate: any NodeGate
     /// The port of the link's listener; nil on the node that dials.

@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 
 /// An answer of the operations API, before it is HTTP.
@@ -27,6 +28,17 @@ struct OperationsAnswer: Equatable, Sendable {
         Problem(status, slug, title, detail).write(into: &document)
         return OperationsAnswer(
             status: status, contentType: .problem, body: String(buffer: document) + "\n")
+    }
+
+    static func json(_ value: some Encodable, status: Int) -> OperationsAnswer {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        guard let document = try? encoder.encode(value) else {
+            return .problem(500, "internal", "The node failed", "The status cannot be written.")
+        }
+        return OperationsAnswer(
+            status: status, contentType: .json,
+            body: String(decoding: document, as: UTF8.self) + "\n")
     }
 
     static func badParameter(_ detail: String) -> OperationsAnswer {

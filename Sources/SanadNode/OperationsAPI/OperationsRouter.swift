@@ -1,5 +1,3 @@
-import Foundation
-
 /// Answers requests of the operations API from one view of the node. Pure: no clock, no I/O.
 enum OperationsRouter {
     static let allow = "GET, HEAD, OPTIONS"
@@ -178,7 +176,7 @@ enum OperationsRouter {
 
     private static func roleAnswer(_ view: OperationsView, failure: String?) -> OperationsAnswer {
         let status = view.status
-        return json(
+        return .json(
             RoleBody(
                 role: status.role, epoch: status.epoch, committed: status.committed,
                 applied: status.applied, lag: status.lag, inSync: status.inSync,
@@ -189,17 +187,6 @@ enum OperationsRouter {
         var status = view.status
         // The published word may be older than the lease.
         status.writable = view.isWritable
-        return json(status, status: 200)
-    }
-
-    private static func json(_ value: some Encodable, status: Int) -> OperationsAnswer {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let document = try? encoder.encode(value) else {
-            return .problem(500, "internal", "The node failed", "The status cannot be written.")
-        }
-        return OperationsAnswer(
-            status: status, contentType: .json,
-            body: String(decoding: document, as: UTF8.self) + "\n")
+        return .json(status, status: 200)
     }
 }

@@ -44,8 +44,38 @@ public final class OperationsServer: Sendable {
     public static func start(
         gate: any NodeGate, options: OperationsServerOptions, logger: Logger
     ) async throws -> OperationsServer {
-        let (ports, continuation) = AsyncThrowingStream<Int, any Error>.makeStream()
         let thresholds = options.thresholds
+        return try await start(options: options, logger: logger) { request in
+            let view = OperationsView(
+                status: gate.status, isWritable: gate.isWritable,
+                nowNanoseconds: seconds(CLOCK_BOOTTIME).nanoseconds,
+                nowUnixSeconds: seconds(CLOCK_REALTIME).whole, thresholds: thresholds)
+            return OperationsRouter.answer(
+                method: request.method.rawValue, path: request.uri.path, query: request.uri.query,
+                view)
+        }
+    }
+
+    /// The same for a witness, which has its own answers.
+    static func start(
+        witness: WitnessNode, options: OperationsServerOptions, logger: Logger
+    ) async throws -> OperationsServer {
+        let thresholds = options.thresholds
+        return try await start(options: options, logger: logger) { request in
+            let view = WitnessView(
+                status: witness.status, nowNanoseconds: seconds(CLOCK_BOOTTIME).nanoseconds,
+                nowUnixSeconds: seconds(CLOCK_REALTIME).whole, thresholds: thresholds)
+            return WitnessRouter.answer(
+                method: request.method.rawValue, path: request.uri.path, query: request.uri.query,
+                view)
+        }
+    }
+
+    private static func start(
+        options: OperationsServerOptions, logger: Logger,
+        answer: @escaping @Sendable (Request) -> OperationsAnswer
+    ) async throws -> OperationsServer {
+        let (ports, continuation) = AsyncThrowingStream<Int, any Error>.makeStream()
         let http = HTTPServerBuilder.http1(
             configuration: .init(
                 idleTimeout: .seconds(60),
@@ -54,7 +84,7 @@ public final class OperationsServer: Sendable {
                     maxHeaderFieldCount: 100)))
         let application = Application(
             responder: CallbackResponder<BasicRequestContext> { request, _ in
-                Self.respond(to: request, gate, thresholds)
+                Self.respond(to: request, answer(request))
             },
             server: try options.certificate.map {
                 try .tls(http, tlsConfiguration: $0.configurationThatReloads())
@@ -106,14 +136,8 @@ public final class OperationsServer: Sendable {
     }
 
     private static func respond(
-        to request: Request, _ gate: any NodeGate, _ thresholds: OperationsThresholds
+        to request: Request, _ answer: OperationsAnswer
     ) -> Response {
-        let view = OperationsView(
-            status: gate.status, isWritable: gate.isWritable,
-            nowNanoseconds: seconds(CLOCK_BOOTTIME).nanoseconds,
-            nowUnixSeconds: seconds(CLOCK_REALTIME).whole, thresholds: thresholds)
-        let answer = OperationsRouter.answer(
-            method: request.method.rawValue, path: request.uri.path, query: request.uri.query, view)
         var headers = HTTPFields()
         headers[.contentType] = answer.contentType.rawValue
         headers[.cacheControl] = "no-store"

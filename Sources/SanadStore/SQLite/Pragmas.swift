@@ -58,6 +58,7 @@ enum FileFormat {
     case node
     case segment
     case records
+    case witness
 
     /// `PRAGMA application_id`: "SND" and a letter.
     var applicationIdentifier: UInt32 {
@@ -65,6 +66,7 @@ enum FileFormat {
         case .node: 0x534E_444E
         case .segment: 0x534E_4453
         case .records: 0x534E_4452
+        case .witness: 0x534E_4457
         }
     }
 
@@ -72,7 +74,7 @@ enum FileFormat {
     var version: UInt64 {
         switch self {
         case .node, .records: 2
-        case .segment: 1
+        case .segment, .witness: 1
         }
     }
 

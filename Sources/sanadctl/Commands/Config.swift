@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import SanadCore
 import SanadNode
 
 /// `sanadctl config`
@@ -19,16 +20,25 @@ struct ConfigCheck: ParsableCommand {
     var file = NodeConfiguration.defaultPath
 
     func run() throws {
-        let reading: ConfigurationReading
+        let reading: DaemonConfigurationReading
         do throws(ConfigurationError) {
-            reading = try NodeConfiguration.load(file)
+            reading = try DaemonConfigurationReading.load(file)
         } catch {
             for warning in error.warnings { Terminal.error("warning: \(warning)") }
             throw error
         }
         for warning in reading.warnings { Terminal.error("warning: \(warning)") }
-        let configuration = reading.configuration
         let warnings = reading.warnings.isEmpty ? "" : ", \(reading.warnings.count) warnings"
+        switch reading.configuration {
+        case .data(let configuration): describe(configuration, warnings)
+        case .witness(let configuration):
+            let members = configuration.members.map(\.text).joined(separator: " and ")
+            Terminal.out(
+                "\(file): right\(warnings); witness \(configuration.name) of \(members)")
+        }
+    }
+
+    private func describe(_ configuration: NodeConfiguration, _ warnings: String) {
         Terminal.out(
             "\(file): right\(warnings); node \(configuration.node.name), "
                 + "peer \(configuration.peer.name), \(configuration.replication.mode.rawValue)")
@@ -49,7 +59,7 @@ struct ConfigShow: ParsableCommand {
     var file = NodeConfiguration.defaultPath
 
     func run() throws {
-        let reading = try NodeConfiguration.load(file)
+        let reading = try DaemonConfigurationReading.load(file)
         let rows = reading.settings.map { setting in
             [
                 setting.name, setting.text ?? "-",

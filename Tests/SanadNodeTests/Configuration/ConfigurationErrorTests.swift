@@ -37,13 +37,22 @@ struct ConfigurationErrorTests {
             problem: "line 13: store.directory: \"~/sanad\": the daemon has no home directory; "
                 + "write the whole path"),
         .init(
-            lines: "arbiter:\n  kind: etcd",
-            problem: "line 13: arbiter.kind: \"etcd\" is not in this version; "
-                + "use none (two sites alone)"),
+            lines: "failover:\n  arbiter: consul",
+            problem: "line 13: failover.arbiter: \"consul\" is not one of: none, witness, etcd"),
+        .init(
+            lines: "witness:\n  members: [rabat, fes]",
+            problem: "line 13: witness.members: has no meaning with node.role: data; take it out"),
+        .init(
+            lines: "etcd:\n  endpoints: a:1",
+            problem: "line 13: etcd.endpoints: has no meaning with failover.arbiter: none; "
+                + "take it out"),
+        .init(
+            lines: "log:\n  level: [info]",
+            problem: "line 13: log.level: must be one value"),
         .init(
             lines: "replication:\n  on_standby_loss: degrade",
             problem: "line 13: replication.on_standby_loss: \"degrade\" is not in this version: "
-                + "with arbiter.kind none the standby may already be primary when it is silent, "
+                + "with failover.arbiter none the standby may already be primary when it is silent, "
                 + "so the primary has to wait for it; use block, or replication.mode: async"),
         .init(
             lines: "log:\n  level: loud",

@@ -151,7 +151,9 @@ struct Check: AsyncParsableCommand {
             if !status.consistent {
                 find(.warning, "its store is being repaired: it serves no reads")
             }
-            if let reason = status.operatorFence { find(.warning, "fenced by an operator: \(reason)") }
+            if let reason = status.operatorFence {
+                find(.warning, "fenced by an operator: \(reason)")
+            }
             if status.runsAlone { find(.warning, "runs alone by an operator's word") }
             if let seconds = status.failoverPausedSeconds {
                 find(.warning, "automatic failover is paused for \(Text.seconds(seconds))")

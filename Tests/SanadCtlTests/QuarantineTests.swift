@@ -58,7 +58,14 @@ struct QuarantineTests {
     func history() {
         let epoch = "epoch 1 rabat from sequence 0 at 100 s after 1970: new cluster"
         let merged = HistoryMerge.lines([
-            ("rabat", [epoch, "audit 2 at 300 s after 1970 by amina: fence: smoke"]),
+            (
+                "rabat",
+                [
+                    "epoch 1 rabat from sequence 0 at 100 s after 1970: ",
+                    "audit 3 at 300 s after 1970 by amina: fence: smoke",
+                    "audit 2 at 300 s after 1970 by amina: pause: smoke",
+                ]
+            ),
             (
                 "marrakech",
                 [
@@ -70,7 +77,8 @@ struct QuarantineTests {
         #expect(
             merged == [
                 epoch, "marrakech: audit 1 at 200 s after 1970 by karim: pause: storm",
-                "rabat: audit 2 at 300 s after 1970 by amina: fence: smoke",
+                "rabat: audit 2 at 300 s after 1970 by amina: pause: smoke",
+                "rabat: audit 3 at 300 s after 1970 by amina: fence: smoke",
                 "epoch 2 marrakech from sequence 9 at 301 s after 1970: grant expired",
             ])
     }

@@ -140,7 +140,7 @@ struct Check: AsyncParsableCommand {
         }
 
         private mutating func checkFailover(_ status: NodeStatus) {
-            if let conflict = status.conflict { find(.critical, "two primaries met: \(conflict)") }
+            if let conflict = status.conflict { find(.critical, conflict) }
             if status.link.state == "lost" {
                 find(.critical, "\(status.link.peer) is left behind and has to take a snapshot")
             }

@@ -92,7 +92,7 @@ struct HookCommandTests {
         let started = SystemClock.instant
         let result = try await run(body, timeout: .milliseconds(600))
         #expect(result == .init(outcome: .timedOut, lastLine: "thinking"))
-        #expect(SystemClock.instant.since(started) < .seconds(8))
+        #expect(SystemClock.instant.since(started) < .seconds(30))
         let child = try #require(programs.lines("child").first.flatMap { pid_t($0) })
         #expect(eventually { kill(child, 0) != 0 || isZombie(child) })
     }
@@ -104,10 +104,12 @@ struct HookCommandTests {
 
     @Test("a child that keeps the output open does not keep the node waiting")
     func openOutput() async throws {
-        let started = SystemClock.instant
-        let result = try await run("sleep 5 & echo done")
+        let body = "sleep 300 & echo $! > \(programs.path("child")); echo done"
+        // Waiting for the end of the output would be a time-out.
+        let result = try await run(body, timeout: .seconds(20))
         #expect(result == .init(outcome: .exited(0), lastLine: "done"))
-        #expect(SystemClock.instant.since(started) < .seconds(4))
+        let child = try #require(programs.lines("child").first.flatMap { pid_t($0) })
+        kill(child, SIGKILL)
     }
 
     @Test("a program that is not there, or may not be run, is told")
@@ -252,6 +254,6 @@ struct HookRunnerTests {
         #expect(await hasLines(1, in: "begun"))
         let started = SystemClock.instant
         _ = await onThread { runner.stop() }
-        #expect(SystemClock.instant.since(started) < .seconds(5))
+        #expect(SystemClock.instant.since(started) < .seconds(30))
     }
 }

@@ -29,12 +29,19 @@ extension Store {
         try nodeDatabase.finishNames(page.names(), readAt: page.position.sequence)
     }
 
-    /// Ends the plan if the records are right, and stay so after a power loss.
+    /// Ends the plan if the records are right, and stay so after a power loss; call it now and then
+    /// once `isTableConsistent()`.
     ///
-    /// - Returns: true when there is no plan any more. False although `isTableConsistent()`: the
-    ///   next flush of the table (`RecordTable.requestFlush`) is still to come.
+    /// - Returns: true when there is no plan any more. False while a flush, which it asks for, or a
+    ///   reader that holds the WAL is still to end.
     public func endRepairIfComplete() throws(StoreError) -> Bool {
         guard let plan = try nodeDatabase.repairPlan() else { return true }
+        guard try isComplete(plan, at: table.applied) else { return false }
+        guard try isComplete(plan, at: table.flushedPosition.sequence) else {
+            table.requestFlush()
+            return false
+        }
+        if try !isComplete(plan, at: table.durablePosition.sequence) { try table.synchronize() }
         guard try isComplete(plan, at: table.durablePosition.sequence) else { return false }
         try nodeDatabase.endRepair()
         return true
@@ -89,13 +96,33 @@ extension Store {
     /// applied the log up to the position of every page.
     @discardableResult
     public func finishLoad() throws(StoreError) -> RepairPlan {
-        var plan = try loadPlan()
+        let plan = try loadPlan()
         let progress = try table.finishLoad()
+        log.options.beforeStep()
+        return try Self.saveLoaded(plan, progress, nodeDatabase)
+    }
+
+    private static func saveLoaded(
+        _ plan: RepairPlan, _ progress: LoadProgress, _ database: NodeDatabase
+    ) throws(StoreError) -> RepairPlan {
+        var plan = plan
         plan.phase = .catchUp
         plan.consistentFrom = progress.readAt
-        log.options.beforeStep()
-        try nodeDatabase.write { () throws(StoreError) in try nodeDatabase.save(plan) }
+        try database.write { () throws(StoreError) in try database.save(plan) }
         return plan
+    }
+
+    /// Finishes the beginning, or the end, of a load that was cut short between the two files.
+    static func resumeLoad(
+        _ table: RecordTable, _ database: NodeDatabase
+    ) throws(StoreError) {
+        guard let plan = try database.repairPlan(), plan.phase == .load, let base = plan.base else {
+            return
+        }
+        try table.beginLoad(at: base)
+        if let progress = try table.loadProgress(), progress.isComplete {
+            _ = try saveLoaded(plan, progress, database)
+        }
     }
 
     private func loadPlan() throws(StoreError) -> RepairPlan {

@@ -47,10 +47,7 @@ public final class Store {
             directory: directory, cluster: cluster, options: options, lock: lock)
         self.table = table
         do throws(StoreError) {
-            // A load whose beginning was cut short between the two files.
-            if let plan = try database.repairPlan(), plan.phase == .load, let base = plan.base {
-                try table.beginLoad(at: base)
-            }
+            try Self.resumeLoad(table, database)
             log = try SegmentLog(
                 directory: directory, cluster: cluster, options: options, node: database,
                 table: table)
@@ -63,6 +60,11 @@ public final class Store {
 
     deinit { table.close() }
 
-    /// Stops the flush thread and waits for it. Nothing depends on this having been called.
-    public func close() { table.close() }
+    /// Finishes the sealing of segments, stops the flush thread and waits for it. Nothing depends on
+    /// this having been called.
+    public func close() {
+        // What could not be sealed is sealed at the next start.
+        try? log.finishSealing()
+        table.close()
+    }
 }

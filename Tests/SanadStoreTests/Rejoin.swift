@@ -19,9 +19,9 @@ final class Rejoin {
     private(set) var fork = Position.origin
 
     /// - Parameter seed: decides about keys, deletions, flushes and merges.
-    init(seed: UInt64, inMemory: Bool = false) throws {
-        primaryFixture = try Fixture(inMemory: inMemory)
-        fixture = try Fixture(inMemory: inMemory)
+    init(seed: UInt64) throws {
+        primaryFixture = try Fixture(inMemory: true)
+        fixture = try Fixture(inMemory: true)
         generator = SeededGenerator(state: seed)
         for fixture in [primaryFixture, fixture] {
             fixture.options.segmentBytesTarget = 2_000
@@ -29,6 +29,8 @@ final class Rejoin {
             fixture.options.directRowsMaximum = seed % 3 == 0 ? 1_000 : 6
             fixture.options.mergeRowsMaximum = 9
         }
+        // Some with a flush thread that is always in the way.
+        if seed % 5 == 4 { fixture.options.flushIdle = .zero }
         primary = try primaryFixture.open()
         standby = try fixture.open()
     }

@@ -7,12 +7,8 @@ inline forgetLate(n) { lateToPeer[n] = 0; lateExpected[n] = 0; lateRecord[n] = 0
 #ifdef BUG_arbiter_ignores_lease
 #define mayName(p)  true
 #else
-#ifdef BUG_empty_arbiter_names_at_once
+/* A record that names nobody may be filled at once: see `mayPush` for by whom. */
 #define mayName(p)  ((p) == primary(arbiterRecord) || primary(arbiterRecord) == NOBODY || !arbiterPromise)
-#else
-/* The page lets an empty record be filled at once; after a loss of the store the wait must be over: README.md, "Holes". */
-#define mayName(p)  ((p) == primary(arbiterRecord) || !arbiterPromise)
-#endif
 #endif
 
 #ifdef BUG_no_compare_and_set

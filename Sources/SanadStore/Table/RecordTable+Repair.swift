@@ -25,6 +25,14 @@ extension RecordTable {
         wake(wanted)
     }
 
+    /// Brings what was flushed to where a power loss cannot take it back, unless a reader holds it.
+    func synchronize() throws(StoreError) {
+        try changing { file throws(StoreError) in
+            guard try file.checkpoint() else { return }
+            memory.withLock { $0.noteDurable(file.position) }
+        }
+    }
+
     /// Puts rows fetched from the primary in the place of what the table has under their names,
     /// durably, whatever their sequences are.
     ///

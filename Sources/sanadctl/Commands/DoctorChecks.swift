@@ -113,8 +113,9 @@ struct FileChecks {
         var space = statvfs()
         guard statvfs(directory, &space) == 0 else { return }
         let free = UInt64(space.f_bavail) * UInt64(space.f_frsize)
-        // Three segments: the active one, the one being sealed, and a flush of the record table.
-        let needed = UInt64(configuration.store.segmentBytes) * 3
+        // The active segment and two that are being sealed, each with as much in its WAL, and a
+        // flush of the record table.
+        let needed = UInt64(configuration.store.segmentBytes) * 7
         let floor = configuration.retention.freeBytes
         let isShort = free < floor ? ", less than retention.free_bytes: old log goes early" : ""
         add(

@@ -1,6 +1,7 @@
 import Foundation
 import SanadCore
 import SanadStore
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode
@@ -217,7 +218,8 @@ struct ReplicationTests {
                 && !second.gate.isWritable && !met.gate.isWritable
         }
         let stake = await met.gate.operate(.rejoin, dryRun: true)
-        #expect(stake.lines.contains { $0.contains("2 transactions after it: they go") }, "\(stake)")
+        #expect(
+            stake.lines.contains { $0.contains("2 transactions after it: they go") }, "\(stake)")
         #expect(await met.gate.operate(.rejoin).done)
         try await until("rabat is primary again") { second.gate.isWritable }
         try await until("marrakech has rabat's records") {

@@ -182,7 +182,7 @@ struct HookRunnerTests {
         helpers.askVeto?("grant expired")
         #expect(await hasAnswers(1))
         #expect(
-            answers.all[0] == "the veto command ended with exit code 9: the generator test runs")
+            answers.all[0] == "exit code 9: the generator test runs")
         #expect(programs.lines("arguments") == ["grant expired|7|rabat"])
         try Data().write(to: URL(fileURLWithPath: programs.path("ok")))
         helpers.askVeto?("grant expired")
@@ -197,7 +197,7 @@ struct HookRunnerTests {
             veto: try programs.write("sleep 300"), timeout: .milliseconds(300))
         helpers.askVeto?("r")
         #expect(await hasAnswers(1))
-        #expect(answers.all[0] == "the veto command did not end within 300 ms")
+        #expect(answers.all[0] == "no end within 300 ms")
         let (absent, others) = try runner(veto: "/nonexistent/veto")
         others.askVeto?("r")
         #expect(await hasAnswers(2))

@@ -95,6 +95,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
+            name: "SanadCtlTests",
+            dependencies: [
+                "sanadctl", "SanadNode", "SanadStore", "SanadCore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "SanadCore", "SanadLink", "SanadNode", "SanadTestSupport", "sanadd", "sanadctl",

@@ -41,10 +41,7 @@ final class HookRunner: Sendable {
                 }
                 // The answer to an older question is none to the newer one.
                 guard !turn.isOutdated else { return }
-                let objection = Self.objection(result, command)
-                log.notice(
-                    "asked the veto command", ["answer": "\(objection ?? "agreed")"])
-                answer(objection)
+                answer(Self.problem(result, command))
             }
         }
         events = hooks.eventCommand.map { path in
@@ -79,20 +76,15 @@ final class HookRunner: Sendable {
         [event.role.rawValue, "\(event.epoch)", node.text, event.reason]
     }
 
-    /// Only exit code 0 agrees: a program that cannot be run has not agreed.
-    static func objection(_ result: HookCommand.Result, _ command: HookCommand) -> String? {
-        problem(result, command).map { "the veto command \($0)" }
-    }
-
-    /// What went wrong; nil after exit code 0.
+    /// What went wrong; nil after exit code 0. Of the veto command it is the objection: a program
+    /// that cannot be run has not agreed.
     private static func problem(_ result: HookCommand.Result, _ command: HookCommand) -> String? {
         let said = result.lastLine.isEmpty ? "" : ": " + result.lastLine
         switch result.outcome {
         case .exited(0): return nil
-        case .exited(let code): return "ended with exit code \(code)\(said)"
-        case .signalled(let signal): return "was ended by signal \(signal)\(said)"
-        case .timedOut:
-            return "did not end within \(command.timeout.wholeMilliseconds) ms\(said)"
+        case .exited(let code): return "exit code \(code)\(said)"
+        case .signalled(let signal): return "ended by signal \(signal)\(said)"
+        case .timedOut: return "no end within \(command.timeout.wholeMilliseconds) ms\(said)"
         case .notStarted(let reason): return "\(command.path) cannot be run: \(reason)"
         }
     }

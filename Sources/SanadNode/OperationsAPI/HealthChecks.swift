@@ -32,8 +32,9 @@ enum HealthCheck: String, CaseIterable, Sendable {
 
     private static func consistent(_ view: OperationsView) -> String? {
         guard !view.status.consistent else { return nil }
-        return view.status.seeding.map { "a snapshot is being loaded, \($0.records) records so far" }
-            ?? "records that a failover cut off are being fetched anew"
+        return view.status.seeding.map {
+            "a snapshot is being loaded, \($0.records) records so far"
+        } ?? "records that a failover cut off are being fetched anew"
     }
 
     private static func disk(_ view: OperationsView) -> String? {

@@ -140,7 +140,7 @@ struct Check: AsyncParsableCommand {
         }
 
         private mutating func checkFailover(_ status: NodeStatus) {
-            if let conflict = status.conflict { find(.critical, "two primaries met: \(conflict)") }
+            if let conflict = status.conflict { find(.critical, conflict) }
             if status.link.state == "lost" {
                 find(.critical, "\(status.link.peer) is left behind and has to take a snapshot")
             }
@@ -151,7 +151,9 @@ struct Check: AsyncParsableCommand {
             if !status.consistent {
                 find(.warning, "its store is being repaired: it serves no reads")
             }
-            if let reason = status.operatorFence { find(.warning, "fenced by an operator: \(reason)") }
+            if let reason = status.operatorFence {
+                find(.warning, "fenced by an operator: \(reason)")
+            }
             if status.runsAlone { find(.warning, "runs alone by an operator's word") }
             if let seconds = status.failoverPausedSeconds {
                 find(.warning, "automatic failover is paused for \(Text.seconds(seconds))")

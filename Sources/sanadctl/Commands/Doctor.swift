@@ -65,7 +65,7 @@ extension Doctor {
     static func failover(_ status: NodeStatus) -> [Finding] {
         var findings: [Finding] = []
         if let conflict = status.conflict {
-            findings.append(Finding(.failed, "failover", "two primaries met: \(conflict)"))
+            findings.append(Finding(.failed, "failover", conflict))
         }
         if let isReachable = status.arbiterReachable {
             let reason = status.arbiterProblem.map { ": \($0)" } ?? ""

@@ -4,7 +4,7 @@ import SanadNode
 /// `sanadctl fence`
 struct Fence: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Takes the primary role from this node, and lets it take none until it is lifted.",
+        abstract: "Takes the primary role from this node; it takes none until the fence is lifted.",
         discussion: """
             A fence survives a restart. On the primary, writes stop until the other node takes \
             over; it does so at once when it may. "sanadctl fence --lift" ends it.

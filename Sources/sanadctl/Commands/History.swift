@@ -53,22 +53,42 @@ struct History: AsyncParsableCommand {
 
 /// The histories of both sites as one list.
 enum HistoryMerge {
-    /// Oldest first; an epoch that both know stands there once. Each audit entry says whose it is.
-    static func lines(_ sites: [(node: String, lines: [String])]) -> [String] {
-        var seen: Set<String> = []
-        var entries: [(seconds: UInt64, order: Int, line: String)] = []
-        for (node, lines) in sites {
-            for line in lines {
-                let shown = line.hasPrefix("audit ") ? "\(node): \(line)" : line
-                guard seen.insert(shown).inserted else { continue }
-                entries.append((seconds(in: line), entries.count, shown))
-            }
-        }
-        return entries.sorted { ($0.seconds, $0.order) < ($1.seconds, $1.order) }.map(\.line)
+    private struct Entry {
+        var seconds: UInt64
+        var line: String
     }
 
-    private static func seconds(in line: String) -> UInt64 {
-        guard let match = line.firstMatch(of: /at (\d{1,12}) s after 1970/) else { return 0 }
-        return UInt64(match.1) ?? 0
+    /// Oldest first; an epoch that both know stands there once. Each audit entry says whose it is.
+    ///
+    /// - Parameter sites: a node's epochs are oldest first, its audit entries newest first.
+    static func lines(_ sites: [(node: String, lines: [String])]) -> [String] {
+        var epochs: [String: Entry] = [:]
+        var audits: [Entry] = []
+        for (node, lines) in sites {
+            for line in lines {
+                let (name, seconds) = head(of: line)
+                guard !line.hasPrefix("audit ") else {
+                    audits.append(Entry(seconds: seconds, line: "\(node): \(line)"))
+                    continue
+                }
+                // A node that took a snapshot knows the epochs before it without their reasons.
+                let isBetter = epochs[name].map { $0.line.count < line.count } ?? true
+                if isBetter { epochs[name] = Entry(seconds: seconds, line: line) }
+            }
+        }
+        // A stable order: what has the same second stays as it was found.
+        let entries =
+            epochs.values.sorted { $0.line < $1.line } + audits.reversed()
+        return entries.enumerated()
+            .sorted { ($0.element.seconds, $0.offset) < ($1.element.seconds, $1.offset) }
+            .map(\.element.line)
+    }
+
+    /// What comes before the time, and the time.
+    private static func head(of line: String) -> (name: String, seconds: UInt64) {
+        guard let match = line.firstMatch(of: /\ at (\d{1,12}) s after 1970/) else {
+            return (line, 0)
+        }
+        return (String(line[..<match.range.lowerBound]), UInt64(match.1) ?? 0)
     }
 }

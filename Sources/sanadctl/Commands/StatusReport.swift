@@ -35,8 +35,8 @@ struct StatusReport {
         let name = status.node
         switch status.role {
         case "primary" where status.writable && status.runsAlone:
-            return "\(name) is the primary (epoch \(status.epoch)), takes writes, and RUNS ALONE by "
-                + "an operator's word."
+            return "\(name) is the primary (epoch \(status.epoch)), takes writes, and RUNS ALONE "
+                + "by an operator's word."
         case "primary" where status.writable:
             return "\(name) is the primary (epoch \(status.epoch)) and takes writes."
         case "primary":

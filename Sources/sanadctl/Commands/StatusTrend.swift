@@ -43,6 +43,7 @@ struct StatusTrend {
             return before == now ? nil : "falling further behind"
         }
         let rate = Double(before - now) / seconds
-        return "closing at \(Text.bytes(UInt64(rate)))/s, about \(Text.seconds(Double(now) / rate)) left"
+        let left = Text.seconds(Double(now) / rate)
+        return "closing at \(Text.bytes(UInt64(rate)))/s, about \(left) left"
     }
 }

@@ -9,7 +9,8 @@ struct QuarantineSource: ParsableArguments {
     var number: UInt64?
 
     @Option(
-        help: ArgumentHelp("A quarantine file, or a copy of one; no node is asked.", valueName: "path"))
+        help: ArgumentHelp(
+            "A quarantine file, or a copy of one; no node is asked.", valueName: "path"))
     var file: String?
 
     @OptionGroup var files: FileOptions

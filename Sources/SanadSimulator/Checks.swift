@@ -24,7 +24,8 @@ extension World {
         if line(of: 0) != line(of: 1), ledger.lines[newest].isStrictFrom > time {
             return count(\.momentsWithTwoPrimaries)
         }
-        fail("both nodes may acknowledge")
+        let words = hosts.indices.map { "\(names.hosts[$0]) at \(now($0).instant.nanoseconds), lease until \(hosts[$0].process?.replica.lease.expires.nanoseconds ?? 0), rate \(hosts[$0].clock.rate), alone \(hosts[$0].process?.replica.runsAlone ?? false)" }
+        fail("both nodes may acknowledge: \(words)")
     }
 
     /// What is written and not acknowledged is bounded by the window.
@@ -32,7 +33,9 @@ extension World {
         guard let replica = hosts[host].process?.replica, replica.needsStandby else { return }
         var committed: UInt64 = 0
         archive.walk(back: replica.logEnd.hash) { entry in
-            guard entry.position.sequence <= replica.committed else { return true }
+            // A reign counts from its beginning.
+            let isBefore = entry.position.epoch < replica.record.epoch
+            guard entry.position.sequence <= replica.committed || isBefore else { return true }
             committed = entry.end
             return false
         }
@@ -106,6 +109,12 @@ extension World {
                 guard !elsewhere.contains(hash) || (isSameStore && isUnknown) else { continue }
                 archive.change(hash) { $0.isExcused = true }
             }
+        }
+        for number in ledger.lines.indices {
+            let kept = ledger.lines[number].committed.lastIndex {
+                archive[$0]?.isExcused == false
+            }
+            ledger.lines[number].truncate(to: kept.map { $0 + 1 } ?? 0)
         }
     }
 

@@ -115,8 +115,12 @@ extension World {
     /// An operator has this host give way.
     mutating func gaveWay(_ host: Int) {
         let own = line(of: host)
-        guard own != line(of: 1 - host) else { return }
-        ledger.lines[own].isAbandoned = own > 0
+        if own != line(of: 1 - host) { ledger.lines[own].isAbandoned = own > 0 }
+        let end = hosts[1 - host].process?.replica.logEnd.hash ?? hosts[1 - host].disk.end.hash
+        let chosen = Set(archive.chain(upTo: end))
+        for hash in ledger.lines[own].committed where !chosen.contains(hash) {
+            archive.change(hash) { $0.isExcused = true }
+        }
     }
 
     /// The line that the host's log is on.
@@ -160,7 +164,7 @@ extension World {
             fail("\(names.hosts[host]) commits \(sequence) before it is durable there")
         }
         var fresh: [ChainHash] = []
-        let number = archive[last.hash]?.line ?? 0
+        let number = line(of: host)
         archive.walk(back: last.hash) { entry in
             guard ledger.lines[number].places[entry.position.hash] == nil else { return false }
             fresh.append(entry.position.hash)

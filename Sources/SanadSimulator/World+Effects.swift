@@ -14,7 +14,12 @@ extension World {
         case .persist(let record): persist(record, host)
         case .persistFence(let reason): hosts[host].disk.fence = reason
         case .persistConflict(let problem):
-            if problem != nil { count(\.conflicts) }
+            if problem != nil {
+                count(\.conflicts)
+                if ledger.lines.count == 1 {
+                    fail("\(names.hosts[host]) met a second primary that no operator made")
+                }
+            }
             hosts[host].disk.conflict = problem
         case .remember(let entry): hosts[host].disk.history.append(entry)
         case .forget(let sequence):
@@ -141,7 +146,7 @@ extension World {
         fresh.plan = .seed(base: nil, cursor: nil, isLoaded: false, consistentFrom: .zero)
         if keepingOld {
             fresh.quarantine = hosts[host].disk.quarantine
-            fresh.quarantine.formUnion(hosts[host].disk.frames.map(\.hash))
+            fresh.quarantine.formUnion(archive.chain(upTo: hosts[host].disk.end.hash))
         } else {
             fresh.quarantine = hosts[host].disk.quarantine
         }

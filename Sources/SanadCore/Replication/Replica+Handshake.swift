@@ -6,6 +6,9 @@ extension Replica {
         proposal = nil
         boundaryQuestion = nil
         isFollowing = false
+        isResumeDue = false
+        isGreetingStale = false
+        pagesOfOldLink = pagesLoading
         effects.append(.send(.hello(hello)))
     }
 
@@ -28,6 +31,7 @@ extension Replica {
         proposal = nil
         boundaryQuestion = nil
         isFollowing = false
+        isResumeDue = false
         peerLeaves = false
         seeding = nil
         shipper.stop()
@@ -134,11 +138,12 @@ extension Replica {
         let common = commonReign(with: peer)
         let own = history[(common.map { $0.own + 1 } ?? 0)...]
         let theirs = peer.history[(common.map { $0.theirs + 1 } ?? 0)...]
-        let isForked =
-            !own.isEmpty && !theirs.isEmpty && (own + theirs).contains { $0.isOverride }
+        let haveBothReigned =
+            (!own.isEmpty && !theirs.isEmpty) || (role == .primary && peer.isPrimary)
+        let isForked = haveBothReigned && (own + theirs).contains { $0.isOverride }
         let isSameVersion =
             !options.hasArbiter && peer.record.version == record.version && peer.record != record
-        guard isForked || isSameVersion || (role == .primary && peer.isPrimary) else { return nil }
+        guard isForked || isSameVersion else { return nil }
         return
             "two primaries: \(peer.identity.node) of epoch \(peer.record.epoch) and this node of "
             + "epoch \(record.epoch); choose with 'sanadctl rejoin' on the one that gives way"
@@ -220,6 +225,7 @@ extension Replica {
             record = asked.record
             effects.append(.persist(record))
             becomePrimary(reason: reason, now, &effects)
+            guard !isGreetingStale else { return regreet(&effects) }
             if case .open(let peer) = link { lead(peer, now, &effects) }
         }
     }

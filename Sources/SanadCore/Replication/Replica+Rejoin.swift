@@ -93,6 +93,7 @@ extension Replica {
             repair = .seed(
                 base: base, cursor: cursor, isLoaded: packet.isLast,
                 consistentFrom: max(from, packet.readAt))
+            pagesLoading += 1
             effects.append(.loadPage(packet.rows, readAt: packet.readAt))
         default: drop("a page of records that nobody asked for", &effects)
         }
@@ -131,6 +132,9 @@ extension Replica {
 
     mutating func askForSeed(_ effects: inout [Effect]) {
         guard case .seed(let base, let cursor, let isLoaded, _) = repair else { return }
+        guard pagesLoading == 0 else {
+            return drop("pages of the last connection are still being written", &effects)
+        }
         if isLoaded { return followFromHere(&effects) }
         effects.append(.send(.seed(SeedRequest(base: base, cursor: cursor))))
     }
@@ -162,11 +166,17 @@ extension Replica {
     }
 
     private mutating func didLoad(_ effects: inout [Effect]) {
-        guard case .seed(_, _, let isLoaded, let from) = repair else { return }
-        effects.append(.send(.pageTaken))
-        guard isLoaded else { return }
+        guard case .seed(_, _, let isLoaded, let from) = repair, pagesLoading > 0 else { return }
+        pagesLoading -= 1
+        let isOfThisLink = pagesOfOldLink == 0
+        if isOfThisLink {
+            effects.append(.send(.pageTaken))
+        } else {
+            pagesOfOldLink -= 1
+        }
+        guard isLoaded, pagesLoading == 0 else { return }
         effects.append(.finishLoad(consistentFrom: from))
-        followFromHere(&effects)
+        if isOfThisLink { followFromHere(&effects) }
         finishRepair(&effects)
     }
 

@@ -112,8 +112,12 @@ extension Replica {
         storeFailed("\(reason); seed this store anew with 'sanadctl reseed'", &effects)
     }
 
+    /// The primary takes the end that it is told for durable here.
     mutating func followFromHere(_ effects: inout [Effect]) {
+        isResumeDue = durable != logEnd
+        guard !isResumeDue else { return }
         isFollowing = true
+        isGreetingStale = true
         effects.append(.send(.resume(logEnd)))
     }
 

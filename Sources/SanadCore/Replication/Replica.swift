@@ -32,7 +32,7 @@ public struct Replica: Sendable {
     public internal(set) var repair: StoreRepair?
     /// No automatic promotion before this.
     public internal(set) var pausedUntil = Instant.zero
-    /// An operator let this primary act without a lease.
+    /// An operator let this primary act without a lease; over as soon as another could take the role.
     public internal(set) var runsAlone = false
 
     /// When the last sign of life of the peer came.
@@ -57,9 +57,16 @@ public struct Replica: Sendable {
     var handOver: HandOverPhase?
     var seeding: SeedSession?
     var boundaryQuestion: BoundaryQuestion?
+    /// Pages of a snapshot that the store is writing, and how many of them an older link brought.
+    var pagesLoading = 0
+    var pagesOfOldLink = 0
     /// From here on every acknowledgement needs both sites, though the record does not say so yet.
     var isJoining = false
     var isFollowing = false
+    /// The standby follows as soon as its log's end is durable.
+    var isResumeDue = false
+    /// The peer's log has grown since it greeted.
+    var isGreetingStale = false
     var peerLeaves = false
     var heartbeatDue = Instant.zero
     /// When the standby has to be told of a commit that no frame has carried.

@@ -38,6 +38,8 @@ struct Process {
     var table: Disk.Table
     var isFlushing = false
     var pending: [PendingWrite] = []
+    /// The first frame of this process's reign, until it first calls something committed.
+    var reign: Frame?
     /// The true time at which it is woken if nothing else happens before.
     var wakesAt = UInt64.max
     /// The operator let it act alone until at least then, in true time.

@@ -34,11 +34,19 @@ struct Ledger {
 extension World {
     // MARK: Reigns
 
+    /// A node begins to reign; what it may call committed is looked at when it does.
     mutating func reignBegan(_ frame: Frame, _ start: EpochStart, _ host: Int) {
         countReign(start, host)
         note("\(names.hosts[host]) begins epoch \(frame.header.epoch): \(start.reason)")
         checkTable(of: host)
-        if start.isOverride { return beginLine(frame, host) }
+        hosts[host].process?.reign = start.isOverride ? nil : frame
+        if start.isOverride { beginLine(frame, host) }
+    }
+
+    /// The first commit of a reign that nobody's override began.
+    private mutating func checkReign(_ host: Int) {
+        guard let frame = hosts[host].process?.reign else { return }
+        hosts[host].process?.reign = nil
         let number = archive[frame.hash]?.line ?? 0
         let shared = committedPart(of: number, in: frame.header.previous)
         let missing = ledger.lines[number].committed[shared...]
@@ -163,6 +171,7 @@ extension World {
         if sequence > disk.end.sequence {
             fail("\(names.hosts[host]) commits \(sequence) before it is durable there")
         }
+        checkReign(host)
         var fresh: [ChainHash] = []
         let number = line(of: host)
         archive.walk(back: last.hash) { entry in

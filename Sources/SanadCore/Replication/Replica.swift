@@ -76,6 +76,8 @@ public struct Replica: Sendable {
     /// Nothing is tried towards the primary role before this.
     var retryAt = Instant.zero
     var saidLast: String?
+    /// Reigns are on the disk whose first frame a crash took before it was durable.
+    private var hasLostReigns: Bool
     private var stepped = Instant.zero
     var reportedAppliedOffset: UInt64 = 0
     /// Log bytes up to `committed`, as a primary: bounds what is written and not acknowledged.
@@ -86,7 +88,8 @@ public struct Replica: Sendable {
     public init(options: ReplicaOptions, recovered: RecoveredState, now: Now) {
         self.options = options
         record = recovered.record
-        history = recovered.history
+        history = recovered.history.filter { $0.start.sequence <= recovered.logEnd.sequence }
+        hasLostReigns = history.count < recovered.history.count
         logEnd = recovered.logEnd
         logEndOffset = recovered.logEndOffset
         logBegin = recovered.logBegin
@@ -112,6 +115,10 @@ public struct Replica: Sendable {
     /// Takes one input and appends what has to be done.
     public mutating func step(_ input: Input, now: Now, into effects: inout [Effect]) {
         stepped = now.instant
+        if hasLostReigns {
+            hasLostReigns = false
+            effects.append(.forget(after: logEnd.sequence))
+        }
         switch input {
         case .tick: break
         case .linkUp: greet(now, &effects)
@@ -130,7 +137,10 @@ public struct Replica: Sendable {
         case .submitted(let frame): submitted(frame, now, &effects)
         case .appended(let position, let offset): appended(position, offset, &effects)
         case .applied(let sequence, let offset): didApply(sequence, offset, &effects)
-        case .logRead(let frames): shipper.logRead(frames, into: &effects)
+        case .logRead(let frames):
+            if !shipper.logRead(frames, into: &effects) {
+                drop("the log no longer has what \(options.peer) needs next", &effects)
+            }
         case .logTrimmed(let sequence): logBegin = max(logBegin, sequence)
         case .boundary(let position, let offset): answer(position, offset, now, &effects)
         case .logCut(let offset, let namesLeft): didCut(offset, namesLeft, &effects)

@@ -20,8 +20,13 @@ extension World {
                 replica.isWritable(at: now(host).instant)
             else { return }
         }
-        let newest = max(line(of: 0), line(of: 1))
-        if line(of: 0) != line(of: 1), ledger.lines[newest].isStrictFrom > time {
+        let lines = hosts.indices.map(line)
+        let isOverridden = lines.contains { $0 > 0 && ledger.lines[$0].isStrictFrom > time }
+        let isAlone = hosts.contains { host in
+            guard let replica = host.process?.replica else { return false }
+            return replica.runsAlone && replica.record.inSync.count == 1
+        }
+        if (lines[0] != lines[1] && isOverridden) || isAlone {
             return count(\.momentsWithTwoPrimaries)
         }
         let words = hosts.indices.map { "\(names.hosts[$0]) at \(now($0).instant.nanoseconds), lease until \(hosts[$0].process?.replica.lease.expires.nanoseconds ?? 0), rate \(hosts[$0].clock.rate), alone \(hosts[$0].process?.replica.runsAlone ?? false)" }

@@ -35,6 +35,9 @@ struct Disk {
         record = .initial(cluster: cluster)
     }
 
+    /// Nothing was ever written, and nothing is waited for.
+    var isFresh: Bool { plan == nil && end == .origin }
+
     var end: Position { frames.last?.position ?? base }
     var endOffset: UInt64 { frames.last?.header.logEnd ?? baseOffset }
 

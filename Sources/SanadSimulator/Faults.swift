@@ -143,7 +143,11 @@ extension World {
         else { return }
         count(\.commands)
         note("operator at \(names.hosts[host]): \(command)")
-        if case .giveWay = command { gaveWay(host) }
+        switch command {
+        case .giveWay: gaveWay(host)
+        case .promote(acceptLoss: true), .runAlone: ledger.hasOverride = true
+        default: break
+        }
         feed(host, .command(command, reason: "operator"))
     }
 

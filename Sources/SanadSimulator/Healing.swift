@@ -135,6 +135,9 @@ extension World {
                 return act(.giveWay, host)
             }
         }
+        if hosts.allSatisfy({ $0.process != nil && $0.disk.record.primary == nil }) {
+            return beginAgain()
+        }
         if time > watch.primarySeen + 12 * second { promote() }
     }
 
@@ -166,6 +169,19 @@ extension World {
         }
     }
 
+    /// Both stores are empty: a kept one is put back, or the cluster begins as a new one.
+    private mutating func beginAgain() {
+        watch.lastAction = time
+        for host in hosts.indices where !hosts[host].disk.isFresh {
+            crash(host, isPower: false)
+            let replacement = hosts[host].kept ?? freshDisk(of: host)
+            note("operator at \(names.hosts[host]) replaces the store")
+            excuseLosses(of: host, becoming: replacement)
+            hosts[host].disk = replacement
+            if hosts[host].kept != nil { return }
+        }
+    }
+
     private mutating func rescue(_ command: OperatorCommand, _ host: Int) {
         count(\.rescues)
         act(command, host)
@@ -173,7 +189,10 @@ extension World {
 
     private var isLossPossible: Bool {
         let lost = statistics.storesLost + statistics.storesRestored + statistics.storesEmptied
+        let isArbiterBehind =
+            setting.hasArbiter
+            && hosts.contains { $0.disk.record.version > arbiter.durable.record.version }
         return lost + statistics.arbiterStoresLost + statistics.overrides > 0
-            || setting.failoverMode != .automatic
+            || setting.failoverMode != .automatic || isArbiterBehind
     }
 }

@@ -9,6 +9,8 @@ struct Host {
     var pausedUntil: UInt64 = 0
     /// An older copy of the disk, that an operator may put back.
     var copy: Disk?
+    /// The store that was set aside when it was emptied.
+    var kept: Disk?
 
     func isPaused(at time: UInt64) -> Bool { time < pausedUntil }
 }
@@ -38,6 +40,8 @@ struct Process {
     var table: Disk.Table
     var isFlushing = false
     var pending: [PendingWrite] = []
+    /// The role as far as the effects are done: a step may end one and commit for it before.
+    var role = Role.unconfirmed
     /// The first frame of this process's reign, until it first calls something committed.
     var reign: Frame?
     /// The true time at which it is woken if nothing else happens before.

@@ -27,6 +27,8 @@ struct Ledger {
     }
 
     var lines = [Line()]
+    /// An operator gave a word that can make two primaries.
+    var hasOverride = false
     /// Who reigned last.
     var lastReign: Int?
 }
@@ -162,7 +164,7 @@ extension World {
         guard let replica = hosts[host].process?.replica else { return }
         let disk = hosts[host].disk
         guard let last = disk.frames.last(where: { $0.header.last <= sequence }) else { return }
-        guard replica.role == .primary else {
+        guard hosts[host].process?.role == .primary else {
             if archive[last.hash]?.isCommitted != true {
                 fail("\(names.hosts[host]) shows \(last.position), which nobody committed")
             }

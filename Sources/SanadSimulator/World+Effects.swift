@@ -16,7 +16,7 @@ extension World {
         case .persistConflict(let problem):
             if problem != nil {
                 count(\.conflicts)
-                if ledger.lines.count == 1 {
+                if !ledger.hasOverride {
                     fail("\(names.hosts[host]) met a second primary that no operator made")
                 }
             }
@@ -151,6 +151,7 @@ extension World {
             fresh.quarantine = hosts[host].disk.quarantine
         }
         hosts[host].process?.appends = []
+        if keepingOld { hosts[host].kept = hosts[host].disk }
         hosts[host].disk = fresh
         crash(host, isPower: false)
     }
@@ -175,6 +176,8 @@ extension World {
     private mutating func roleChanged(_ role: Role, _ reason: String, _ host: Int) {
         note("\(names.hosts[host]) is \(role.rawValue): \(reason)")
         count(\.roleChanges)
+        hosts[host].process?.role = role
+        hosts[host].process?.reign = nil
         guard role == .primary else { return }
         planWrite(host)
     }

@@ -118,7 +118,7 @@ extension Replica {
         if role == .primary { effects.append(.abandonWrites(reason: "a new epoch begins")) }
         record = ClusterRecord(
             cluster: options.cluster, version: record.version + 1, epoch: nextEpoch,
-            primary: options.identity.node, inSync: [options.identity], since: logEnd)
+            primary: options.identity.node, inSync: [options.identity], since: durable)
         effects.append(.persist(record))
         standbyMark = StandbyMark(durable: logEnd.sequence, offset: logEndOffset)
         becomePrimary(reason: reason, isOverride: true, now, &effects)

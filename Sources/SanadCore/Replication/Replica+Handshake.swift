@@ -194,13 +194,30 @@ extension Replica {
         if proposed.version <= record.version {
             return "version \(proposed.version) is not newer than \(record.version)"
         }
-        let isBehind =
-            (proposed.since.epoch, proposed.since.sequence) < (logEnd.epoch, logEnd.sequence)
-        if proposed.epoch > record.epoch, record.isInSync(options.identity), isBehind {
-            return "this node's log reaches \(logEnd), the proposer's only \(proposed.since): "
-                + "it has lost acknowledged records"
+        if record.primary == nil, repair != nil {
+            return "this store was emptied and waits for a snapshot of an older cluster"
         }
-        return nil
+        guard proposed.epoch > record.epoch, let mark = markOfLoss(proposed.since, peer) else {
+            return nil
+        }
+        return "this node knows of \(mark), and the proposer's log ends at \(proposed.since): "
+            + "it has lost acknowledged records"
+    }
+
+    /// What a log that ends at `end` should have and has not, by what this node knows.
+    private func markOfLoss(_ end: Position, _ peer: Hello) -> Sequence? {
+        if record.isInSync(options.identity),
+            (end.epoch, end.sequence) < (logEnd.epoch, logEnd.sequence)
+        {
+            return logEnd.sequence
+        }
+        // The record was made by who had this much durable.
+        if (end.epoch, end.sequence) < (record.since.epoch, record.since.sequence) {
+            return record.since.sequence
+        }
+        // What the peer itself called committed when it led this node.
+        return history.last?.node == peer.identity.node && end.sequence < committed
+            ? committed : nil
     }
 
     private mutating func proposalAnswered(

@@ -130,6 +130,16 @@ extension Replica {
         effects.append(.emptyStore(keepingOld: false, reason: words))
     }
 
+    /// All pages are there, and the log has to continue them.
+    mutating func goOnSeeded(_ lead: Lead, _ effects: inout [Effect]) {
+        let isContinued = lead.bound == logEnd && lead.bound.sequence >= lead.logBegin
+        guard !isContinued else { return askForSeed(&effects) }
+        let words = "the primary's log does not continue the snapshot that was taken"
+        report(.warning, "\(words): beginning anew", &effects)
+        // What this log has and the primary's has not is kept for people.
+        effects.append(.emptyStore(keepingOld: lead.bound != logEnd, reason: words))
+    }
+
     mutating func askForSeed(_ effects: inout [Effect]) {
         guard case .seed(let base, let cursor, let isLoaded, _) = repair else { return }
         guard pagesLoading == 0 else {

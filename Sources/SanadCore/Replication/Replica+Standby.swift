@@ -4,6 +4,8 @@ extension Replica {
     mutating func becomeStandby(_ reason: String, _ effects: inout [Effect]) {
         guard role != .standby else { return }
         role = .standby
+        // The new primary has a whole lease's time for its first heartbeat.
+        grant.give(at: stepped, wait: options.timing.grantWait)
         handOver = nil
         saidLast = nil
         effects.append(.roleChanged(.standby, reason: reason))
@@ -71,7 +73,9 @@ extension Replica {
         guard lead.bound.sequence <= logEnd.sequence else {
             return drop("the peer's bound is beyond this log", &effects)
         }
-        if case .seed = repair { return askForSeed(&effects) }
+        if case .seed(_, _, let isLoaded, _) = repair {
+            return isLoaded ? goOnSeeded(lead, &effects) : askForSeed(&effects)
+        }
         if lead.bound.sequence < lead.logBegin { return losePlace(lead, &effects) }
         if lead.bound == logEnd { return prepareToFollow(&effects) }
         boundaryQuestion = .fork(lead.bound)

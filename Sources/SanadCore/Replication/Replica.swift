@@ -78,7 +78,8 @@ public struct Replica: Sendable {
     var saidLast: String?
     /// Reigns are on the disk whose first frame a crash took before it was durable.
     private var hasLostReigns: Bool
-    private var stepped = Instant.zero
+    /// When the present step was made, or the last one.
+    var stepped = Instant.zero
     var reportedAppliedOffset: UInt64 = 0
     /// Log bytes up to `committed`, as a primary: bounds what is written and not acknowledged.
     var committedOffset: UInt64 = 0

@@ -116,6 +116,15 @@ struct Disk {
         }
     }
 
+    /// Rows as they were at `readAt` take the place of what the table has; the log is replayed over
+    /// them from there.
+    ///
+    /// - Returns: the keys that were replaced.
+    mutating func replace(_ rows: [UInt8], readAt: Sequence) -> [Int] {
+        if table.applied > readAt { table.applied = readAt }
+        return table.rows.replace(rows)
+    }
+
     /// Retention: forgets the frames up to the boundary at `sequence`.
     mutating func trim(upTo sequence: Sequence) {
         guard let (position, offset) = boundary(at: sequence) else { return }

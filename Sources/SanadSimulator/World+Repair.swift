@@ -44,10 +44,14 @@ extension World {
         guard case .rejoin(let names, let from)? = hosts[host].disk.plan else {
             return fail("\(names.hosts[host]) replaces records without a plan")
         }
-        let replaced = hosts[host].disk.table.rows.replace(rows)
-        _ = hosts[host].process?.table.rows.replace(rows)
+        let replaced = hosts[host].disk.replace(rows, readAt: readAt)
+        guard var table = hosts[host].process?.table else { return }
         hosts[host].disk.plan = .rejoin(
-            names: names.filter { !replaced.contains($0) }, consistentFrom: max(from, readAt))
+            names: names.filter { !replaced.contains($0) },
+            consistentFrom: max(from, readAt, table.applied))
+        _ = table.rows.replace(rows)
+        if table.applied > readAt { table.applied = readAt }
+        hosts[host].process?.table = table
         count(\.recordsFetched, by: replaced.count)
         answer(host, .recordsReplaced)
     }

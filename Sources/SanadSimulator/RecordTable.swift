@@ -20,11 +20,14 @@ struct RecordTable: Equatable {
         String(UnicodeScalar(firstKey + UInt8(key)))
     }
 
-    static func name(_ key: Int) -> RecordName {
-        RecordName(collection: [UInt8(ascii: "c")], key: [firstKey + UInt8(key)])
+    static func name(_ key: Int) -> RecordName? {
+        RecordName(bytes: [UInt8(ascii: "c"), UInt8(ascii: "\t"), firstKey + UInt8(key)])
     }
 
     static func key(_ name: RecordName) -> Int { Int(name.key[0] - firstKey) }
+
+    /// Where a page that ends with this key goes on.
+    static func cursor(_ key: Int) -> [UInt8] { [firstKey + UInt8(key)] }
 
     /// Applies what the rows do not have yet: each is guarded by its sequence.
     mutating func apply(_ frame: Frame) {
@@ -56,7 +59,7 @@ struct RecordTable: Equatable {
         let found = (start..<Self.keyCount).filter { rows[$0] != nil }
         let taken = found.prefix(count)
         let bytes = taken.flatMap(encoded)
-        return (bytes, taken.last.map { [Self.firstKey + UInt8($0)] }, taken.count == found.count)
+        return (bytes, taken.last.map(Self.cursor), taken.count == found.count)
     }
 
     /// The state of the named records, absent ones included.

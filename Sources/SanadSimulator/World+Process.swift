@@ -203,12 +203,11 @@ extension World {
             process.replica.isWritable(at: now(host).instant)
         else { return }
         let replica = process.replica
-        let counted = replica.needsStandby && setting.lossAllowed == 0
         var done = 0
         while done < process.pending.count, process.pending[done].last <= replica.committed {
             let write = process.pending[done]
-            let both = counted || (replica.peerProgress?.durable ?? .zero) >= write.last
-            acknowledged(write, by: host, onBothSites: both)
+            acknowledged(
+                write, by: host, onBothSites: replica.isOnBothSites(write.last))
             done += 1
         }
         hosts[host].process?.pending.removeFirst(done)

@@ -9,7 +9,7 @@ extension World {
         switch effect {
         case .readNames(let limit):
             let names = hosts[host].disk.namesLeft.prefix(min(limit, 1 + random.index(4)))
-            answer(host, .names(names.map(RecordTable.name)))
+            answer(host, .names(names.compactMap(RecordTable.name)))
         case .readRecords(let names):
             answer(host, .recordsRead(table.rows.rows(of: names), readAt: table.applied))
         case .replaceRecords(let rows, let readAt): replace(rows, readAt, host)
@@ -81,7 +81,7 @@ extension World {
         else { return fail("\(names.hosts[host]) loads a page without a plan") }
         let replaced = hosts[host].disk.table.rows.replace(rows)
         _ = hosts[host].process?.table.rows.replace(rows)
-        let last = replaced.last.map { RecordTable.name($0).key }
+        let last = replaced.last.map(RecordTable.cursor)
         hosts[host].disk.plan = .seed(
             base: base, cursor: last ?? cursor, isLoaded: false, consistentFrom: max(from, readAt))
         plan(

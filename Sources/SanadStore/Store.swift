@@ -11,10 +11,11 @@ public final class Store {
     public let log: SegmentLog
     public let table: RecordTable
 
-    /// Opens the store, or makes a new one when the directory is missing or empty.
+    /// Opens the store, or makes a new one when the directory is missing or empty. A reseed that
+    /// was planned begins here: see `RepairPlan`.
     ///
     /// After it, the record table stands at `table.applied`; the frames of the log that follow and
-    /// are known to be committed are for the caller to insert.
+    /// are known to be committed are for the caller to insert, unless rows are being loaded.
     ///
     /// - Throws: `.locked`, `.foreignStore`, `.newerFormat`, `.corrupt`, `.io`, `.diskFull`.
     public static func open(
@@ -35,14 +36,21 @@ public final class Store {
             path: directory + "/node.db", options: options, cluster: cluster, node: node,
             lock: lock, makeStoreIdentifier: makeStoreIdentifier)
         nodeDatabase = database
-        identity = try database.identity(cluster: cluster, node: node)
+        let known = try database.identity(cluster: cluster, node: node)
+        if let plan = try database.repairPlan(), plan.phase == .wipe {
+            try Self.wipe(directory, plan, database, options, newStore: makeStoreIdentifier())
+            identity = try database.identity(cluster: cluster, node: node)
+        } else {
+            identity = known
+        }
         let table = try RecordTable(
             directory: directory, cluster: cluster, options: options, lock: lock)
         self.table = table
         do throws(StoreError) {
+            try Self.resumeLoad(table, database)
             log = try SegmentLog(
                 directory: directory, cluster: cluster, options: options, node: database,
-                applied: { table.applied })
+                table: table)
             try table.start()
         } catch {
             table.close()
@@ -52,6 +60,11 @@ public final class Store {
 
     deinit { table.close() }
 
-    /// Stops the flush thread and waits for it. Nothing depends on this having been called.
-    public func close() { table.close() }
+    /// Finishes the sealing of segments, stops the flush thread and waits for it. Nothing depends on
+    /// this having been called.
+    public func close() {
+        // What could not be sealed is sealed at the next start.
+        try? log.finishSealing()
+        table.close()
+    }
 }

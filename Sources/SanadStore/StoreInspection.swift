@@ -4,10 +4,16 @@ internal import SanadCore
 public struct RecordsReport: Sendable {
     /// Rows compared so far.
     public var records: UInt64 = 0
+    /// Of these, rows that were last put before the log's oldest frame: only their own checksums
+    /// were verified.
+    public var beforeLog: UInt64 = 0
     /// Transactions of the log replayed so far.
     public var transactions: UInt64 = 0
     /// The first thing that is not as the log says; nil when all is.
     public var problem: StoreError?
+    /// Why nothing was compared: the records are being repaired or loaded, and cannot be what the
+    /// log says yet. Nil when they were compared.
+    public var notCompared: String?
 
     public init() {}
 }
@@ -15,25 +21,53 @@ public struct RecordsReport: Sendable {
 /// A store's files for an operator's tools: read only, beside a running node or without one.
 public struct StoreInspection: Sendable {
     public let log: LogReader
+    /// The repair or reseed that the store is in; nil when it is in none.
+    public let plan: RepairPlan?
+    /// Names of records that are still to be fetched from the primary.
+    public let repairNamesLeft: UInt64
+    private let firstHeld: Sequence
     private let recordsPath: String
 
     /// - Parameter directory: the store's directory.
     /// - Throws: `.io` when it cannot be read.
     public init(directory: String) throws(StoreError) {
         let catalog = SegmentCatalog(directory: directory + "/segments", vfs: nil)
-        let firsts = try Files.names(in: catalog.directory)
-            .compactMap(SegmentCatalog.first(fromFileName:)).sorted()
-        // The newest file may still be written to.
-        catalog.replace(
-            with: firsts.enumerated().map { index, first in
-                SegmentCatalog.Entry(first: first, isSealed: index < firsts.count - 1)
-            })
+        catalog.replace(with: try SegmentCatalog.entries(in: catalog.directory))
         log = LogReader(catalog: catalog)
+        firstHeld = catalog.first ?? .zero
+        (plan, repairNamesLeft) = try Self.plan(directory + "/node.db")
         recordsPath = directory + "/records.db"
+    }
+
+    private static func plan(_ path: String) throws(StoreError) -> (RepairPlan?, UInt64) {
+        // A store that a reseed kept has none.
+        guard Files.exists(path) else { return (nil, 0) }
+        let node = try SQLiteConnection(path: path, access: .readOnly, vfs: nil)
+        try Pragmas.apply(toReader: node, cacheKibibytes: 256)
+        // Before version 2 there were no plans.
+        guard let version = try FileFormat.node.check(node), version >= 2 else { return (nil, 0) }
+        let left = try node.integer("SELECT count(*) FROM repair_names WHERE is_done = 0")
+        return (try NodeDatabase.repairPlan(node), left ?? 0)
+    }
+
+    /// Why the records cannot be what the log says at `applied`.
+    private func unfinished(_ applied: Sequence) -> String? {
+        guard let plan else { return nil }
+        guard plan.phase == .catchUp else {
+            return "the store is being reseeded (\(plan.reason)), and has not all records yet"
+        }
+        if repairNamesLeft > 0 {
+            return "\(repairNamesLeft) records are still to be fetched from the primary"
+        }
+        guard let from = plan.consistentFrom, from > applied else { return nil }
+        return "the log is applied up to \(applied), and must be up to \(from)"
     }
 
     /// Compares every row of the record table with a replay of the log up to the position that the
     /// table says it has applied.
+    ///
+    /// Where the log begins later, with a reseed or after retention, rows that were put before it
+    /// are only compared with their own checksums. A store that is in a repair is not compared.
     ///
     /// The replay goes to a temporary file of SQLite's, so that memory does not grow with the store.
     ///
@@ -48,6 +82,8 @@ public struct StoreInspection: Sendable {
         defer { table.rollBack() }
         let applied = Sequence(try table.integer("SELECT applied_sequence FROM meta") ?? 0)
         var report = RecordsReport()
+        report.notCompared = unfinished(applied)
+        guard report.notCompared == nil else { return report }
         // An empty name is a private temporary database that goes away with the connection.
         let replay = try SQLiteConnection(path: "", access: .create, vfs: nil)
         try replay.execute("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF")
@@ -66,8 +102,9 @@ public struct StoreInspection: Sendable {
         _ progress: (RecordsReport) -> Bool
     ) throws(StoreError) -> Bool {
         let put = try replay.prepare("INSERT OR REPLACE INTO replay VALUES (?, ?, ?)")
-        let delete = try replay.prepare("DELETE FROM replay WHERE name = ?")
-        var next = Sequence.zero
+        // A deletion is kept, so that a row from before the log's beginning is seen to be gone.
+        let delete = try replay.prepare("INSERT OR REPLACE INTO replay VALUES (?, NULL, NULL)")
+        var next = Sequence(max(1, firstHeld.value) - 1)
         try replay.execute("BEGIN")
         while next < applied {
             let frames = try log.read(after: next, maximumBytes: 4 << 20)
@@ -128,27 +165,49 @@ public struct StoreInspection: Sendable {
             return false
         }
         let expected = try replay.prepare("SELECT name, sequence, value FROM replay ORDER BY name")
-        while true {
-            let hasRow = try nextRow()
-            let hasExpected = try expected.step()
-            guard hasRow || hasExpected else { return }
-            let name = hasRow ? rows.bytes(0) : []
-            let expectedName = hasExpected ? expected.bytes(0) : []
+        var hasRow = try nextRow()
+        var hasExpected = try expected.step()
+        while hasRow || hasExpected {
+            let order =
+                if !hasRow {
+                    1
+                } else if !hasExpected {
+                    -1
+                } else {
+                    bytesCompare(rows.buffer(0), expected.buffer(0))
+                }
             let isSame =
-                hasRow && hasExpected && name == expectedName
-                && rows.integer(1) == expected.integer(1)
-                && XXHash64.hash(rows.buffer(3), seed: 0) == expected.integer(2)
+                if order < 0 {
+                    rows.integer(1) < firstHeld.value
+                        && RowChecksum.of(rows.buffer(0), rows.integer(1), rows.buffer(3))
+                            == rows.integer(2)
+                } else if order > 0 {
+                    expected.isNull(1)
+                } else {
+                    rows.integer(1) == expected.integer(1)
+                        && XXHash64.hash(rows.buffer(3), seed: 0) == expected.integer(2)
+                }
             guard isSame else {
-                let shown = String(decoding: hasRow ? name : expectedName, as: UTF8.self)
-                report.problem = StoreError(
-                    .corrupt, operation: "compare records with the log", path: recordsPath,
-                    message: "record \(shown.replacing("\t", with: "/")) is not what the log says",
-                    hint: "stop the node, move records.db away, start it: it is made anew from the "
-                        + "log")
+                report.problem = difference(order < 1 ? rows.bytes(0) : expected.bytes(0))
                 return
             }
-            report.records += 1
+            if order <= 0 {
+                report.records += 1
+                report.beforeLog += order < 0 ? 1 : 0
+                hasRow = try nextRow()
+            }
+            if order >= 0 { hasExpected = try expected.step() }
+            guard order <= 0 else { continue }
             if report.records % 65_536 == 0 { guard progress(report) else { return } }
         }
+    }
+    private func difference(_ name: [UInt8]) -> StoreError {
+        let shown = String(decoding: name, as: UTF8.self).replacing("\t", with: "/")
+        return StoreError(
+            .corrupt, operation: "compare records with the log", path: recordsPath,
+            message: "record \(shown) is not what the log says",
+            hint: firstHeld <= Sequence(1)
+                ? "stop the node, move records.db away, start it: it is made anew from the log"
+                : "reseed this node from its peer")
     }
 }

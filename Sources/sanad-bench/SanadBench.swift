@@ -13,7 +13,7 @@ struct SanadBench: ParsableCommand {
         subcommands: [
             PutsCommand.self, BulkCommand.self, HistoryCommand.self, DigestCommand.self,
             UsageCommand.self, StatusCommand.self, WaitCommand.self, PortsCommand.self,
-            RunCommand.self,
+            RunCommand.self, FailoverCommand.self,
         ])
 }
 

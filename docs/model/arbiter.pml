@@ -7,20 +7,21 @@ inline forgetLate(n) { lateToPeer[n] = 0; lateExpected[n] = 0; lateRecord[n] = 0
 #ifdef BUG_arbiter_ignores_lease
 #define mayName(p)  true
 #else
+/* A record that names nobody may be filled at once: see `mayPush` for by whom. */
 #define mayName(p)  ((p) == primary(arbiterRecord) || primary(arbiterRecord) == NOBODY || !arbiterPromise)
 #endif
 
 #ifdef BUG_no_compare_and_set
-#define asExpected(v)  true
+#define asExpected(v, r)  true
 #else
-#define asExpected(v)  ((v) == version(arbiterRecord))
+#define asExpected(v, r)  ((v) == version(arbiterRecord) && version(r) > version(arbiterRecord))
 #endif
 
 /* Serves change(expected, r); `outcome` is set to the answer. An accepted change is a grant: the promise starts anew. */
 inline serveChange(expected, r, outcome) {
     if
     :: r == arbiterRecord -> arbiterPromise = 1; outcome = ACCEPTED
-    :: r != arbiterRecord && asExpected(expected) && version(r) > version(arbiterRecord) && mayName(primary(r)) ->
+    :: r != arbiterRecord && asExpected(expected, r) && mayName(primary(r)) ->
         arbiterRecord = r; arbiterPromise = 1; outcome = ACCEPTED
     :: else ->
         outcome = (version(arbiterRecord) > expected -> REFUSED_FOR_GOOD : REFUSED)
@@ -56,6 +57,18 @@ inline serveRelease(n) {
 }
 #endif
 
+#ifdef STORE_LOST
+inline forgetAtArbiter(n) {
+    if :: lateRecord[n] != 0 && !lateToPeer[n] -> forgetLate(n) :: else fi;
+    if
+    :: askedArbiter(n) && answer[n] == UNANSWERED ->
+        if :: role[n] == CANDIDATE -> role[n] = STANDBY :: else fi;
+        forgetRequest(n)
+    :: else
+    fi
+}
+#endif
+
 active proctype arbiter() {
     byte outcome;
     end: do
@@ -73,7 +86,13 @@ active proctype arbiter() {
     :: d_step { arbiterPromise -> arbiterPromise = 0 }
 #endif
 #ifdef STORE_LOST
-    :: d_step { arbiterRecord != NO_RECORD -> arbiterRecord = NO_RECORD; arbiterPromise = 1 }
+    /* The store is lost once. A change names the store it is for: what was asked of the lost one is refused. */
+    :: d_step { !storeLost ->
+        storeLost = 1; arbiterRecord = NO_RECORD; arbiterPromise = 1;
+#ifndef BUG_requests_outlive_the_store
+        forgetAtArbiter(0); forgetAtArbiter(1)
+#endif
+       }
 #endif
 #ifdef SWITCHOVER
     :: d_step { releaseEpoch[0] -> serveRelease(0) }

@@ -42,6 +42,23 @@
 /* The newer of the two records says who is in sync. */
 #define baseRecord(n)  either(version(record[n]) > version(arbiterRecord), record[n], arbiterRecord)
 
+/* An arbiter that lost its store is filled only by a primary that the standby still stands behind. */
+#ifdef BUG_empty_arbiter_filled_on_own_word
+#define mayPush(n)  true
+#else
+#define mayPush(n)  (arbiterRecord != NO_RECORD || standbyLease[n])
+#endif
+
+/* The linked nodes tell each other the highest epoch they know. */
+#define confirmEpoch(n)  (1 + larger(highestEpoch[n], highestEpoch[peer(n)]))
+
+/* A node that the arbiter names takes the role up only if it does not itself know of a later reign of its peer. */
+#ifdef BUG_retake_from_older_record
+#define mayRetake(n)  true
+#else
+#define mayRetake(n)  (notBehind(n) || primary(record[n]) == n)
+#endif
+
 #define idle(n)  (askKind[n] == NOTHING)
 
 /* The answer of the arbiter, or of the peer, to the request this node waits for. */
@@ -51,7 +68,7 @@ inline receiveAnswer(n) {
         takeRole(n, askRecord[n], askKind[n] == TAKE && answer[n] == ACCEPTED);
         forgetRequest(n)
     :: answer[n] <= ACCEPTED_STALE && askKind[n] != TAKE && askKind[n] != CONFIRM ->
-        record[n] = askRecord[n];
+        persist(n, askRecord[n]);
         if :: ARBITER && answer[n] == ACCEPTED -> arbiterLease[n] = 1 :: else fi;
         if :: askKind[n] == JOIN -> joining[n] = NOT_JOINING :: else fi;
         forgetRequest(n)
@@ -87,7 +104,23 @@ inline giveUp(n) {
 #else
 #define listens(n)  (role[n] == STANDBY)
 #endif
-#define wouldAdopt(n, r)  (listens(n) && version(r) > version(record[n]) && epoch(r) >= epoch(record[n]))
+/* Refused too if this node's log is the longer one: it holds something that the proposer lacks. */
+#define length(l)  (((l) & 1) + (((l) >> 1) & 1) + (((l) >> 2) & 1))
+#define wouldAdopt(n, r)  (listens(n) && version(r) > version(record[n]) && newEnough(n, r) && \
+                           length(log[n]) <= length(log[peer(n)]))
+/* A new reign is confirmed only for an epoch above every one this node saw or asked for: README.md, "Holes". */
+#ifdef BUG_confirms_epoch_it_asked_for
+#define newEnough(n, r)  (epoch(r) >= epoch(record[n]))
+#else
+#define newEnough(n, r)  (epoch(r) > highestEpoch[n] || epoch(r) == epoch(record[n]))
+#endif
+
+inline adoptProposal(n, r) {
+#ifndef BUG_candidate_confirms
+    abandonRequest(n);
+#endif
+    persist(n, r)
+}
 
 inline serveProposal(n) {
     if
@@ -104,8 +137,6 @@ inline serveLateProposal(n) {
     fi;
     forgetLate(n)
 }
-
-inline adoptProposal(n, r) { abandonRequest(n); record[n] = r }
 
 /* All but the record and the log is forgotten. The last grant is not known: it is waited out. */
 inline restart(n) {
@@ -140,11 +171,11 @@ inline receiveHandOver(n) {
         promise[n] = 0;
         role[n] = CANDIDATE;
         ask(n, TAKE, version(arbiterRecord),
-            recordOf(newerVersion(n, arbiterRecord), newerEpoch(n, arbiterRecord), n, BOTH)) &&
+            recordOf(newerVersion(n, arbiterRecord), newerEpoch(n, arbiterRecord), n, BOTH))
 #else
-       room(version(record[n]) + 1, epoch(record[n]) + 1) ->
+       room(version(record[n]) + 1, newerEpoch(n, record[n])) ->
         promise[n] = 0;
-        takeRole(n, recordOf(version(record[n]) + 1, epoch(record[n]) + 1, n, BOTH), 0)
+        takeRole(n, recordOf(version(record[n]) + 1, newerEpoch(n, record[n]), n, BOTH), 0)
 #endif
     :: else
     fi;
@@ -187,7 +218,7 @@ proctype node(byte n) {
         joining[n] = ASKED;
         ask(n, JOIN, version(record[n]), recordOf(version(record[n]) + 1, epoch(record[n]), n, BOTH)) }
 #if ARBITER
-    :: d_step { role[n] == ACTING && idle(n) && version(arbiterRecord) < version(record[n]) ->
+    :: d_step { role[n] == ACTING && idle(n) && version(arbiterRecord) < version(record[n]) && mayPush(n) ->
         ask(n, PUSH, version(arbiterRecord), record[n]) }
 #endif
     :: d_step { answer[n] != UNANSWERED -> receiveAnswer(n) }
@@ -206,7 +237,7 @@ proctype node(byte n) {
         ask(n, TAKE, version(arbiterRecord),
             recordOf(newerVersion(n, arbiterRecord), newerEpoch(n, arbiterRecord), n, only(n))) }
     /* The arbiter's record names this node, which does not act (it restarted, or the acceptance came late). */
-    :: d_step { role[n] == STANDBY && idle(n) && grantIsOver(n) && primary(arbiterRecord) == n &&
+    :: d_step { role[n] == STANDBY && idle(n) && grantIsOver(n) && primary(arbiterRecord) == n && mayRetake(n) &&
                 room(newerVersion(n, arbiterRecord), newerEpoch(n, arbiterRecord)) ->
         role[n] = CANDIDATE;
         ask(n, TAKE, version(arbiterRecord),
@@ -223,19 +254,19 @@ proctype node(byte n) {
 #else
     /* Without an arbiter the standby's own record decides. */
     :: d_step { role[n] == STANDBY && idle(n) && grantIsOver(n) && primary(record[n]) == peer(n) &&
-                namedInSync(n, record[n]) && room(version(record[n]) + 1, epoch(record[n]) + 1) ->
-        takeRole(n, recordOf(version(record[n]) + 1, epoch(record[n]) + 1, n, only(n)), 0) }
+                namedInSync(n, record[n]) && room(version(record[n]) + 1, newerEpoch(n, record[n])) ->
+        takeRole(n, recordOf(version(record[n]) + 1, newerEpoch(n, record[n]), n, only(n)), 0) }
 #endif
     /* A primary that restarted asks the linked standby to confirm it. */
     :: d_step { role[n] == STANDBY && idle(n) && grantIsOver(n) && primary(record[n]) == n &&
-                room(version(record[n]) + 1, newerEpoch(n, record[peer(n)])) ->
+                room(version(record[n]) + 1, confirmEpoch(n)) ->
         ask(n, CONFIRM, 0,
-            recordOf(version(record[n]) + 1, newerEpoch(n, record[peer(n)]), n, inSync(record[n]))) }
+            recordOf(version(record[n]) + 1, confirmEpoch(n), n, inSync(record[n]))) }
 
     /* ---- News: a record of a higher version, or the same version with other content at the arbiter. ---- */
-    :: d_step { version(record[peer(n)]) > version(record[n]) -> stepDown(n); record[n] = record[peer(n)] }
+    :: d_step { version(record[peer(n)]) > version(record[n]) -> stepDown(n); persist(n, record[peer(n)]) }
 #if ARBITER
-    :: d_step { version(arbiterRecord) > version(record[n]) -> stepDown(n); record[n] = arbiterRecord }
+    :: d_step { version(arbiterRecord) > version(record[n]) -> stepDown(n); persist(n, arbiterRecord) }
     :: d_step { role[n] == ACTING && version(arbiterRecord) == version(record[n]) && arbiterRecord != record[n] ->
         stepDown(n) }
 #endif

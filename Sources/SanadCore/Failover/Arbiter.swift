@@ -68,11 +68,18 @@ public struct ArbiterAnswer: Hashable, Sendable {
     public var echo: Instant
     public var outcome: Outcome
     public var view: ArbiterView
+    /// How long a granted lease lasts, for an arbiter that gives less than was asked for; nil: as
+    /// long as the asker's configuration says. A witness always grants that, so it is not on the
+    /// wire.
+    public var leaseLength: Span?
 
-    public init(echo: Instant, outcome: Outcome, view: ArbiterView) {
+    public init(
+        echo: Instant, outcome: Outcome, view: ArbiterView, leaseLength: Span? = nil
+    ) {
         self.echo = echo
         self.outcome = outcome
         self.view = view
+        self.leaseLength = leaseLength
     }
 }
 

@@ -45,7 +45,7 @@ extension Replica {
         if answer.outcome == .granted, role == .primary, answer.view.record.epoch == record.epoch,
             answer.view.record.primary == options.identity.node
         {
-            lease.arbiterGranted(sent: answer.echo, length: options.timing.lease)
+            lease.arbiterGranted(sent: answer.echo, length: length(of: answer))
         }
     }
 
@@ -87,6 +87,10 @@ extension Replica {
         }
     }
 
+    func length(of answer: ArbiterAnswer) -> Span {
+        min(answer.leaseLength ?? options.timing.lease, options.timing.lease)
+    }
+
     // MARK: Changes of the primary
 
     mutating func askForChange(_ now: Now, _ effects: inout [Effect]) {
@@ -126,7 +130,7 @@ extension Replica {
     ) {
         change = nil
         if answer.outcome == .changed {
-            lease.arbiterGranted(sent: answer.echo, length: options.timing.lease)
+            lease.arbiterGranted(sent: answer.echo, length: length(of: answer))
         }
         if record != asked.record {
             record = asked.record

@@ -165,7 +165,8 @@ extension Replica {
         }
         guard options.hasArbiter else {
             bid = nil
-            return takeRole(by: asked, since: nil, recordOf(asked, after: record), now, &effects)
+            return takeRole(
+                by: asked, after: nil, recordOf(asked, after: record), now, &effects)
         }
         bid?.phase = .reading(sent: now.instant)
         ask(.read, now, &effects)
@@ -219,9 +220,7 @@ extension Replica {
         case .changing(let record, let expected, _, _):
             if answer.view.record == record {
                 bid = nil
-                let isOurs = answer.outcome == .changed
-                return takeRole(
-                    by: asked, since: isOurs ? answer.echo : nil, record, now, &effects)
+                return takeRole(by: asked, after: answer, record, now, &effects)
             }
             if answer.view.record.version > expected { return giveUp(now) }
             if answer.outcome == .leaseHeld {
@@ -287,7 +286,7 @@ extension Replica {
 
     /// The record is this node's: persist it, begin the reign, lead.
     mutating func takeRole(
-        by bid: Bid, since sent: Instant?, _ new: ClusterRecord, _ now: Now,
+        by bid: Bid, after answer: ArbiterAnswer?, _ new: ClusterRecord, _ now: Now,
         _ effects: inout [Effect]
     ) {
         let isReclaim = record.primary == options.identity.node
@@ -300,7 +299,9 @@ extension Replica {
                 durable: logEnd.sequence, offset: logEndOffset)
         becomePrimary(
             reason: bid.reason, isOverride: bid.acceptsLoss, now, &effects)
-        if let sent { lease.arbiterGranted(sent: sent, length: options.timing.lease) }
+        if let answer, answer.outcome == .changed {
+            lease.arbiterGranted(sent: answer.echo, length: length(of: answer))
+        }
         regreet(&effects)
     }
 

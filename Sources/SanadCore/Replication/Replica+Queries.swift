@@ -30,6 +30,13 @@ extension Replica {
         return logEndOffset < committedOffset + UInt64(options.windowBytes) ? .open : .wait
     }
 
+    /// True when everything up to `sequence` is durable on both sites: by the standby's word, or
+    /// because nothing is committed here without it.
+    public func isOnBothSites(_ sequence: Sequence) -> Bool {
+        if let progress = shipper.progress, progress.durable >= sequence { return true }
+        return role == .primary && isPeerListed && options.lossAllowed == 0 && sequence <= committed
+    }
+
     public var isLinked: Bool {
         if case .open = link { true } else { false }
     }
@@ -66,6 +73,12 @@ extension Replica {
     public func isArbiterReachable(at now: Instant) -> Bool {
         arbiter.view != nil && now.since(arbiter.heard) < options.timing.lease
     }
+
+    /// A promotion is on its way.
+    public var isSeekingRole: Bool { bid != nil }
+
+    /// A switchover is on its way, on the side that gives the role up.
+    public var isHandingOver: Bool { handOver != nil }
 
     public var arbiterProblem: String? { arbiter.problem }
 

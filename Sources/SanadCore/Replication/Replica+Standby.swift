@@ -4,7 +4,7 @@ extension Replica {
     mutating func becomeStandby(_ reason: String, _ effects: inout [Effect]) {
         guard role != .standby else { return }
         role = .standby
-        // The new primary has a whole lease's time for its first heartbeat.
+        // A new primary gets as long as a grant lasts to show itself.
         grant.give(at: stepped, wait: options.timing.grantWait)
         handOver = nil
         saidLast = nil

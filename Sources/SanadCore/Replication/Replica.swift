@@ -78,7 +78,7 @@ public struct Replica: Sendable {
     var saidLast: String?
     /// Reigns are on the disk whose first frame a crash took before it was durable.
     private var hasLostReigns: Bool
-    /// When the present step was made, or the last one.
+    /// The time of the step under way, or of the last one.
     var stepped = Instant.zero
     var reportedAppliedOffset: UInt64 = 0
     /// Log bytes up to `committed`, as a primary: bounds what is written and not acknowledged.
@@ -173,7 +173,7 @@ public struct Replica: Sendable {
             commitNoticeDue = .never
             if shipper.isFollowed { effects.append(.send(.commit(committed))) }
         }
-        shipper.pump(durable: durable.sequence, into: &effects)
+        pump(&effects)
         pumpPages(&effects)
     }
 

@@ -79,15 +79,34 @@ public struct StoreIdentity: Hashable, Sendable {
     }
 }
 
-/// The name of one record: where it is put.
-public struct RecordName: Hashable, Sendable {
-    /// UTF-8, at most `Limits.collectionBytesMaximum` bytes.
-    public var collection: [UInt8]
-    /// UTF-8, at most `Limits.keyBytesMaximum` bytes.
-    public var key: [UInt8]
+/// The name of one record in one string of bytes: collection, TAB, key.
+///
+/// A TAB sorts before every byte of a collection, so names sort as (collection, key) do.
+public struct RecordName: Hashable, Sendable, CustomStringConvertible {
+    static let separator: UInt8 = 0x09
 
-    public init(collection: [UInt8], key: [UInt8]) {
-        self.collection = collection
-        self.key = key
+    /// 3 to `Limits.recordNameBytesMaximum` bytes.
+    public let bytes: [UInt8]
+
+    /// Nil unless the bytes are a collection, a TAB and a key, as their rules want them.
+    public init?(bytes: [UInt8]) {
+        let isName = bytes.withUnsafeBytes { bytes in
+            guard let split = bytes.firstIndex(of: Self.separator) else { return false }
+            // What the node keeps for itself, beside the applications' records, begins with a tilde.
+            let start = bytes.first == UInt8(ascii: "~") ? 1 : 0
+            return split > start && RecordNames.isCollection(bytes.part(start, split - start))
+                && RecordNames.isKey(bytes.part(split + 1, bytes.count - split - 1))
+        }
+        guard isName else { return nil }
+        self.bytes = bytes
+    }
+
+    public var collection: [UInt8] { Array(bytes.prefix { $0 != Self.separator }) }
+
+    public var key: [UInt8] { Array(bytes.drop { $0 != Self.separator }.dropFirst()) }
+
+    /// `collection/key`, for people.
+    public var description: String {
+        "\(String(decoding: collection, as: UTF8.self))/\(String(decoding: key, as: UTF8.self))"
     }
 }

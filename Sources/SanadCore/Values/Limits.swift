@@ -45,6 +45,21 @@ public enum Limits {
     public static let listRowsMaximum = 1_000
     public static let listRowsDefault = 100
 
+    /// Collection, separator and key: a record's name as the table and a page of rows have it.
+    public static let recordNameBytesMaximum = collectionBytesMaximum + 1 + keyBytesMaximum
+
+    // Repair and reseed.
+
+    /// Bytes of one page of rows from a primary's table, before its last row: one transaction of
+    /// the loading side, large enough that its fixed cost does not show.
+    public static let recordPageBytesTarget = 4 << 20
+    /// A page of rows that is taken from the peer: the target, and any one row more.
+    public static let recordPageBytesMaximum = 8 << 20
+    /// Names of one fetch while a table is repaired: one read transaction on the primary.
+    public static let repairNamesMaximum = 4_096
+    /// Bytes of rows loaded or replaced before they are moved from the WAL into the table.
+    public static let loadCheckpointBytes = 64 << 20
+
     // Link.
 
     /// Bytes sent and not yet acknowledged as durable: 1 Gbit/s over 10 ms needs 1.25 MB, and the
@@ -53,8 +68,17 @@ public enum Limits {
     /// Log bytes that the standby may be behind in applying before the primary sends no more:
     /// bounds the time that a promotion waits for the table.
     public static let applyLagBytesMaximum = 128 << 20
-    /// Log bytes that a standby may leave unapplied while more log is coming in.
+    /// The same for a standby that is not in sync: it is not promoted by itself, so nobody waits for
+    /// its table, and all that counts is that the log gets there. An operator who promotes it
+    /// waits some seconds.
+    public static let applyLagOutOfSyncBytesMaximum = 640 << 20
+    /// Log bytes that a standby in sync may leave unapplied while more log is coming in.
     public static let applyDeferralBytesMaximum: UInt64 = 64 << 20
+    /// The same for a standby that is not in sync; below what the primary's bound allows, so that
+    /// the log does not stop.
+    public static let applyDeferralOutOfSyncBytesMaximum: UInt64 = 512 << 20
+    /// A standby that knows of log which has not arrived waits this long for it before it applies.
+    public static let nextFrameWait = Span.milliseconds(50)
     /// A frame travels in pieces of this size, so that a heartbeat waits for one piece at most.
     public static let chunkBytesMaximum = 128 << 10
     /// One message, its header included.
@@ -66,7 +90,11 @@ public enum Limits {
     /// Waiting messages towards the peer, beside frames.
     public static let controlQueueMessagesMaximum = 1_024
     /// Records that one message asks for: their longest names fit a message.
-    public static let fetchNamesMaximum = 256
+    public static let fetchNamesMaximum = 400
+    /// Bytes of one page of a snapshot: a fraction of a second of either disk.
+    public static let seedPageBytes = 1 << 20
+    /// Time that the reader of a snapshot waits for the table's flush; rows are then older.
+    public static let snapshotFlushTimeout = Span.seconds(5)
     /// Pages of a snapshot under way at once: one is written while the next travels.
     public static let pagesInFlightMaximum = 4
     /// Time for TCP, TLS and the handshake together.
@@ -76,6 +104,11 @@ public enum Limits {
     public static let reconnectLast = Span.seconds(2)
     /// Connections that are in a TLS handshake at once; a stranger cannot take more.
     public static let pendingHandshakesMaximum = 8
+
+    // Retention.
+
+    /// How often the log's size and age are looked at.
+    public static let retentionInterval = Span.seconds(5)
 
     // Failover.
 
@@ -89,6 +122,8 @@ public enum Limits {
     public static let releaseTimeout = Span.milliseconds(300)
     /// How long it waits for the standby to lead before it asks for the role again.
     public static let handOverTimeout = Span.seconds(2)
+    /// An operator's command is answered within this, whatever its outcome.
+    public static let commandTimeout = Span.seconds(20)
     /// A promotion that the veto command stopped is asked about again after this.
     public static let vetoPause = Span.seconds(10)
 
@@ -120,6 +155,8 @@ public enum Limits {
 
     // Stop.
 
+    /// A standby that stops waits this long to be let go by its primary.
+    public static let leaveTimeout = Span.seconds(1)
     /// A graceful stop that has not finished by then ends at once; the log needs no clean-up.
     public static let stopTimeout = Span.seconds(10)
 }

@@ -3,11 +3,7 @@
 extension [RecordName] {
     func encode(into bytes: inout [UInt8]) {
         bytes.appendInteger(UInt16(count))
-        for name in self {
-            bytes.append(UInt8(name.collection.count))
-            bytes.append(contentsOf: name.collection)
-            bytes.append(longBytes: name.key)
-        }
+        for name in self { bytes.append(longBytes: name.bytes) }
     }
 
     init(from reader: inout ByteReader) throws(MessageError) {
@@ -15,12 +11,10 @@ extension [RecordName] {
         let count = Int(try reader.integer(UInt16.self))
         guard count <= Limits.fetchNamesMaximum else { throw .malformed("too many names") }
         for _ in 0..<count {
-            let collection = try reader.bytes(Int(try reader.integer(UInt8.self)))
-            let key = try reader.longBytes()
-            guard (1...Limits.collectionBytesMaximum).contains(collection.count),
-                (1...Limits.keyBytesMaximum).contains(key.count)
-            else { throw .malformed("a record's name has a wrong length") }
-            append(RecordName(collection: collection, key: key))
+            guard let name = RecordName(bytes: try reader.longBytes()) else {
+                throw .malformed("a record's name breaks the rules for names")
+            }
+            append(name)
         }
     }
 }
@@ -55,6 +49,11 @@ extension Seeding {
 
 extension PagePacket {
     static let headerBytes = 10
+
+    /// Pages and frames travel on one channel; a frame begins with its magic number.
+    public static func isPage(_ bytes: [UInt8]) -> Bool {
+        bytes.first.flatMap(Purpose.init(rawValue:)) != nil
+    }
 
     /// The packet's bytes; the rows stand at the end as they came.
     public func encoded() -> [UInt8] {

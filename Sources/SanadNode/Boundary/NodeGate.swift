@@ -1,3 +1,4 @@
+public import SanadCore
 public import SanadStore
 
 /// All that the edges (HTTP, control socket) can do with the node.
@@ -14,6 +15,9 @@ public protocol NodeGate: AnyObject, Sendable {
     /// True while this node may acknowledge writes, the lease compared with the clock of now.
     var isWritable: Bool { get }
 
+    /// False while a repair or a snapshot is under way: the records are not those of one moment.
+    var isConsistent: Bool { get }
+
     /// Whom a refused client should ask.
     var primaryHint: PrimaryHint { get }
 
@@ -27,16 +31,75 @@ public protocol NodeGate: AnyObject, Sendable {
     func control(_ command: ControlCommand) async -> ControlAnswer
 }
 
+extension NodeGate {
+    /// By the published status; a gate that is asked often has a cheaper answer.
+    public var isConsistent: Bool { status.consistent }
+}
+
 /// What an operator asks of a node.
 public enum ControlCommand: Sendable, Equatable {
-    /// Take the primary role. Without `acceptLoss` only when nothing acknowledged can be lost.
-    case promote(acceptLoss: Bool, reason: String, dryRun: Bool)
+    /// Something that changes who may acknowledge, or what is kept.
+    case carryOut(OperatorRequest)
     /// Seal the active segment.
     case sealSegment
     /// Read certificates again.
     case reload
     /// The audit trail and the epoch history.
     case history
+    /// The quarantine files and kept stores.
+    case quarantine
+    /// Delete a quarantine file, by its number.
+    case discardQuarantine(UInt64, reason: String, actor: String)
+}
+
+/// An operator's request, with what the audit trail keeps of it.
+public struct OperatorRequest: Sendable, Equatable {
+    public enum Action: Sendable, Equatable {
+        case promote(acceptLoss: Bool)
+        case switchover
+        case runAlone
+        case fence
+        case liftFence
+        case pause(Span)
+        case resume
+        case rejoin
+        case reseed
+    }
+
+    public var action: Action
+    public var reason: String
+    /// Who asks, for the audit trail.
+    public var actor: String
+    /// Say what would happen, and do nothing.
+    public var dryRun: Bool
+
+    public init(action: Action, reason: String, actor: String, dryRun: Bool) {
+        self.action = action
+        self.reason = reason
+        self.actor = actor
+        self.dryRun = dryRun
+    }
+
+    /// The names of all commands on the control socket.
+    static let names = [
+        "promote", "switchover", "run-alone", "fence", "lift-fence", "pause", "resume", "rejoin",
+        "reseed",
+    ]
+
+    /// The command's name in the audit trail and on the control socket.
+    public var name: String {
+        switch action {
+        case .promote: "promote"
+        case .switchover: "switchover"
+        case .runAlone: "run-alone"
+        case .fence: "fence"
+        case .liftFence: "lift-fence"
+        case .pause: "pause"
+        case .resume: "resume"
+        case .rejoin: "rejoin"
+        case .reseed: "reseed"
+        }
+    }
 }
 
 /// The node's answer to a command.

@@ -54,6 +54,17 @@ public struct NodeStatus: Sendable, Codable, Equatable {
         public init() {}
     }
 
+    /// A snapshot that this node takes from its primary.
+    public struct SeedingStatus: Sendable, Codable, Equatable {
+        public var records: UInt64
+        public var bytes: UInt64
+
+        public init(records: UInt64, bytes: UInt64) {
+            self.records = records
+            self.bytes = bytes
+        }
+    }
+
     public var version = 1
     public var cluster = ""
     public var node = ""
@@ -100,6 +111,25 @@ public struct NodeStatus: Sendable, Codable, Equatable {
     /// A store problem that bars this node from serving or from promotion; nil when all is well.
     public var storeProblem: String?
     public var quarantineEntries = 0
+    /// `none`, or `present` for a witness or etcd.
+    public var arbiter = "none"
+    /// Whether the arbiter answered within the last lease; nil without one.
+    public var arbiterReachable: Bool?
+    public var arbiterProblem: String?
+    /// Seconds until a pause of automatic failover ends; nil when there is none.
+    public var failoverPausedSeconds: Double?
+    /// Why an operator fenced this node; nil when it is not fenced.
+    public var operatorFence: String?
+    /// Two primaries met and the operator has not chosen; what was found.
+    public var conflict: String?
+    /// An operator let this primary act without a lease.
+    public var runsAlone = false
+    /// False while a repair or a snapshot is under way: the records are not those of one moment.
+    public var consistent = true
+    public var seeding: SeedingStatus?
+    /// Log bytes that may still be written before the standby loses its place; nil when no standby
+    /// is waited for.
+    public var bytesUntilLost: UInt64?
     /// Expiry of the node's certificate, seconds since 1970.
     public var certificateExpiresUnixSeconds: Int64?
     public var diskFreeBytes: UInt64?

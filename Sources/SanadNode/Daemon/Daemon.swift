@@ -38,22 +38,34 @@ public struct Daemon: Sendable {
                 "operations": "\(configuration.operations.listen)",
             ])
         manager.ready()
-        let problem = await untilTold(node, faces)
-        manager.stopping()
+        let ending = await untilTold(node, faces)
+        if case .startAnew = ending { manager.reloading() } else { manager.stopping() }
         await faces.close()
         await node.stop()
         log.notice("stopped")
-        if let problem { throw DaemonFailure(problem: problem) }
+        switch ending {
+        case .stopped: break
+        case .failed(let problem): throw DaemonFailure(problem: problem)
+        case .startAnew(let reason): throw startAnew(reason)
+        }
     }
 
-    private enum Ending: Sendable {
-        case told
-        case failed(String?)
+    /// Puts the same program with the same arguments in the place of this process: files, threads
+    /// and connections are closed, and the store opens as after any other start.
+    ///
+    /// - Returns: only when that failed.
+    private func startAnew(_ reason: String) -> DaemonFailure {
+        log.notice("starting anew", ["reason": "\(reason)"])
+        var arguments = CommandLine.arguments.map { strdup($0) } + [nil]
+        execv("/proc/self/exe", &arguments)
+        return DaemonFailure(
+            problem: "this process cannot start itself anew (\(String(cString: strerror(errno)))); "
+                + "start it by hand")
     }
 
-    /// - Returns: why the node ended by itself; nil when it was told to stop.
-    private func untilTold(_ node: RunningNode, _ faces: Faces) async -> String? {
-        let (endings, continuation) = AsyncStream<Ending>.makeStream()
+    /// - Returns: how the node ended; `stopped` too when it was told to.
+    private func untilTold(_ node: RunningNode, _ faces: Faces) async -> NodeEnding {
+        let (endings, continuation) = AsyncStream<NodeEnding>.makeStream()
         // The tasks that do not end first are cancelled, or end with the node; none is waited for.
         let watcher = Task { await keepWatch(node) }
         let signals = Task {
@@ -63,19 +75,19 @@ public struct Daemon: Sendable {
             defer { extendLifetime(trapped) }
             for await signal in trapped {
                 guard signal == .sighup else {
-                    continuation.yield(.told)
+                    continuation.yield(.stopped)
                     continue
                 }
                 await reload(node, faces)
             }
         }
-        Task { continuation.yield(.failed(await node.untilFinished())) }
+        Task { continuation.yield(await node.untilFinished()) }
         defer {
             watcher.cancel()
             signals.cancel()
         }
-        for await case .failed(let problem) in endings.prefix(1) { return problem }
-        return nil
+        for await ending in endings.prefix(1) { return ending }
+        return .stopped
     }
 
     private func reload(_ node: RunningNode, _ faces: Faces) async {

@@ -17,6 +17,7 @@ public final class RunningNode: Sendable {
     private let mailbox: Mailbox
     private let dialer: Dialer?
     private let listener: LinkListener?
+    private let hooks: HookRunner
     private let thread: OwnThread
     private let finished: FinishedSignal
 
@@ -45,9 +46,12 @@ public final class RunningNode: Sendable {
             storeDirectory: configuration.store.directory, tls: tls)
         let dials = configuration.node.name < configuration.peer.name
         let dialer = dials ? Dialer() : nil
+        let hooks = HookRunner(configuration, mailbox: mailbox, board: board, log: log)
+        var helpers = EngineHelpers()
+        hooks.fill(&helpers)
         let engine = try Engine(
             options: configuration.engineOptions(identity: store.identity), store: store,
-            mailbox: mailbox, board: board, gate: gate, log: log,
+            mailbox: mailbox, board: board, gate: gate, log: log, helpers: helpers,
             onLinkClosed: { dialer?.redial() })
         let listener =
             dials
@@ -63,7 +67,7 @@ public final class RunningNode: Sendable {
         let hand = EngineHandOver(engine)
         thread = OwnThread {
             hand.engine.run()
-            finished.finish(problem: hand.engine.fatalProblem)
+            finished.finish(hand.engine.ending)
         }
         dialer?.start(
             Dialer.Target(
@@ -75,12 +79,13 @@ public final class RunningNode: Sendable {
         self.mailbox = mailbox
         self.dialer = dialer
         self.listener = listener
+        self.hooks = hooks
         self.finished = finished
         linkPort = listener?.boundPort
     }
 
-    /// Returns when the node has ended: nil after `stop`, else the problem that ended it.
-    public func untilFinished() async -> String? { await finished.wait() }
+    /// Returns when the node has ended.
+    public func untilFinished() async -> NodeEnding { await finished.wait() }
 
     /// Stops within `Limits.stopTimeout`: no new writes, those under way are answered.
     public func stop() async {
@@ -89,6 +94,23 @@ public final class RunningNode: Sendable {
         dialer?.stop()
         listener?.stop()
         thread.join()
+        hooks.stop()
+    }
+}
+
+/// How a node's commit thread ended.
+public enum NodeEnding: Sendable, Equatable {
+    case stopped
+    /// The disk cannot be trusted; a start finds out what is on it.
+    case failed(String)
+    /// The store is to be emptied and filled from the primary: the process has to start anew.
+    case startAnew(String)
+}
+
+extension Engine {
+    var ending: NodeEnding {
+        if let fatalProblem { return .failed(fatalProblem) }
+        return restartReason.map { .startAnew($0) } ?? .stopped
     }
 }
 
@@ -104,29 +126,29 @@ private final class EngineHandOver: @unchecked Sendable {
 /// Tells any number of waiting tasks that the engine's thread has ended.
 private final class FinishedSignal: Sendable {
     private enum State {
-        case running([CheckedContinuation<String?, Never>])
-        case finished(String?)
+        case running([CheckedContinuation<NodeEnding, Never>])
+        case finished(NodeEnding)
     }
 
     private let state = Mutex(State.running([]))
 
-    func finish(problem: String?) {
-        let waiting = state.withLock { state -> [CheckedContinuation<String?, Never>] in
+    func finish(_ ending: NodeEnding) {
+        let waiting = state.withLock { state -> [CheckedContinuation<NodeEnding, Never>] in
             guard case .running(let waiting) = state else { return [] }
-            state = .finished(problem)
+            state = .finished(ending)
             return waiting
         }
-        for continuation in waiting { continuation.resume(returning: problem) }
+        for continuation in waiting { continuation.resume(returning: ending) }
     }
 
-    func wait() async -> String? {
+    func wait() async -> NodeEnding {
         await withCheckedContinuation { continuation in
-            let outcome: String?? = state.withLock { state in
+            let outcome: NodeEnding? = state.withLock { state in
                 switch state {
                 case .running(let waiting):
                     state = .running(waiting + [continuation])
                     return nil
-                case .finished(let problem): return .some(problem)
+                case .finished(let ending): return ending
                 }
             }
             if let outcome { continuation.resume(returning: outcome) }
@@ -141,13 +163,27 @@ extension NodeConfiguration {
             replica: ReplicaOptions(
                 cluster: cluster.id, identity: identity, peer: peer.name,
                 mode: replication.mode == .sync ? .sync : .async,
+                onStandbyLoss: replication.onStandbyLoss == .degrade ? .degrade : .block,
+                failoverMode: failoverMode, maxLoss: failover.maxLoss,
                 isInitialPrimary: node.initialRole == .primary,
-                isFailoverAutomatic: failover.mode == .automatic,
+                hasVeto: hooks.vetoCommand != nil,
                 timing: Timing(
                     heartbeat: failover.heartbeat, lease: failover.lease,
-                    grantWait: failover.grantWait), windowBytes: link.windowBytes),
+                    grantWait: failover.grantWait, degradeAfter: failover.degradeAfter),
+                windowBytes: link.windowBytes),
+            retention: RetentionPolicy(
+                minimumAge: retention.minimumAge, maximumBytes: retention.maximumBytes,
+                freeBytesFloor: retention.freeBytes),
             peerRecordsURL: peer.recordsURL,
             recordsURL: "\(scheme)://\(records.listen.host):\(records.listen.port)",
             softwareVersion: RunningNode.softwareVersion)
+    }
+
+    private var failoverMode: SanadCore.FailoverMode {
+        switch failover.mode {
+        case .automatic: .automatic
+        case .observe: .observe
+        case .manual: .manual
+        }
     }
 }

@@ -37,12 +37,13 @@ struct Applier {
         bytes += frame.bytes.count
     }
 
-    /// Forgets frames that are not in the log any more.
-    mutating func cut(after sequence: Sequence) {
-        while let last = frames.last, start < frames.count, last.header.first > sequence {
-            bytes -= last.bytes.count
-            frames.removeLast()
-        }
+    /// The table stands at another boundary: what waited in memory is read from the log again.
+    mutating func restart(at sequence: Sequence, offset: UInt64) {
+        frames.removeAll()
+        start = 0
+        bytes = 0
+        applied = sequence
+        appliedOffset = offset
     }
 
     /// Applies up to `committed` as far as the table has room.

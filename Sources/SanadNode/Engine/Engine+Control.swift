@@ -2,64 +2,171 @@ import Logging
 import SanadCore
 import SanadStore
 
+/// A command whose outcome is not known yet: another site or the arbiter has a word in it.
+struct WaitingCommand {
+    var request: OperatorRequest
+    var stake: [String]
+    var deadline: Instant
+    var reply: CheckedContinuation<ControlAnswer, Never>
+}
+
 // The operator's commands.
 
 extension Engine {
-    func answer(_ command: ControlCommand) -> ControlAnswer {
+    func answer(
+        _ command: ControlCommand, _ reply: CheckedContinuation<ControlAnswer, Never>
+    ) {
         switch command {
-        case .promote(let acceptLoss, let reason, let dryRun):
-            promote(acceptLoss: acceptLoss, reason: reason, dryRun: dryRun)
-        case .sealSegment: seal()
-        case .reload: ControlAnswer(done: true, message: "certificates are read again")
-        case .history: history()
+        case .carryOut(let request): carryOut(request, reply)
+        case .sealSegment: reply.resume(returning: seal())
+        case .reload:
+            reply.resume(
+                returning: ControlAnswer(done: true, message: "certificates are read again"))
+        case .history: reply.resume(returning: history())
+        case .quarantine: reply.resume(returning: quarantine())
+        case .discardQuarantine(let number, let reason, let actor):
+            reply.resume(returning: discardQuarantine(number, reason, actor))
         }
     }
 
-    private func promote(acceptLoss: Bool, reason: String, dryRun: Bool) -> ControlAnswer {
-        let stake = whatPromotionRisks()
-        if let objection = replica.objectionToPromotion(acceptLoss: acceptLoss, at: now.instant) {
-            return ControlAnswer(done: false, message: "not promoted: \(objection)", lines: stake)
+    private func carryOut(
+        _ request: OperatorRequest, _ reply: CheckedContinuation<ControlAnswer, Never>
+    ) {
+        let stake = Stake(replica: replica, options: options.replica).lines(for: request)
+        let command = operatorCommand(request)
+        if let objection = replica.objection(to: command, at: now.instant) {
+            return reply.resume(
+                returning: ControlAnswer(
+                    done: false, message: "\(request.name): not done: \(objection)", lines: stake))
         }
-        if dryRun { return ControlAnswer(done: true, message: "would be promoted", lines: stake) }
-        audit("promote", acceptLoss ? "accept loss; \(reason)" : reason)
-        feed(.promote(acceptLoss: acceptLoss, reason: "operator: \(reason)"))
-        finishPromotion()
-        guard replica.role == .primary else {
-            return ControlAnswer(done: false, message: "not promoted; see the log", lines: stake)
+        if request.dryRun {
+            return reply.resume(
+                returning: ControlAnswer(
+                    done: true, message: "\(request.name): would be done", lines: stake))
         }
-        return ControlAnswer(
-            done: true, message: "this node is primary of epoch \(replica.record.epoch)",
-            lines: stake)
-    }
-
-    /// The answer is given when the epoch's first frame is durable.
-    private func finishPromotion() {
+        guard audit(request, stake) else {
+            return reply.resume(
+                returning: ControlAnswer(
+                    done: false,
+                    message: "\(request.name): not done: the audit trail cannot be written",
+                    lines: stake))
+        }
+        if case .pause(let span) = request.action { remember(pause: span, request.reason) }
+        if case .resume = request.action { remember(pause: nil, request.reason) }
+        waiting.append(
+            WaitingCommand(
+                request: request, stake: stake, deadline: now.instant + Limits.commandTimeout,
+                reply: reply))
+        feed(.command(command, reason: "operator: \(request.reason)"))
         flushAppends()
         statusPublished = .zero
     }
 
-    private func whatPromotionRisks() -> [String] {
-        var lines = [
-            "this node's log ends at \(replica.logEnd), committed \(replica.committed)"
-        ]
-        if replica.isSafeToPromote {
-            lines.append("it is in sync: no acknowledged write can be missing")
-        } else if replica.record.primary == options.replica.identity.node {
-            lines.append(
-                "this node was primary itself: \(options.replica.peer) may have taken over since, "
-                    + "and what it acknowledged is unknown here; two primaries are possible")
-        } else if let marks = replica.primaryMarks {
-            let missing =
-                marks.logEnd.value
-                - min(marks.logEnd.value, replica.logEnd.sequence.value)
-            lines.append(
-                "not in sync: at the primary's last heartbeat \(missing) transactions were "
-                    + "missing here; what it wrote after that is unknown")
-        } else {
-            lines.append("not in sync, and what the primary wrote is unknown here")
+    private func operatorCommand(_ request: OperatorRequest) -> OperatorCommand {
+        switch request.action {
+        case .promote(let acceptLoss): .promote(acceptLoss: acceptLoss)
+        case .switchover: .switchover
+        case .runAlone: .runAlone
+        case .fence: .fence
+        case .liftFence: .liftFence
+        case .pause(let span): .pause(until: now.instant + span)
+        case .resume: .resume
+        case .rejoin: .giveWay
+        case .reseed: .reseed
         }
-        return lines
     }
+
+    // MARK: Outcomes
+
+    /// Answers the commands whose outcome is known by now.
+    func settleCommands() {
+        guard !waiting.isEmpty else { return }
+        var settled: [(WaitingCommand, ControlAnswer)] = []
+        waiting.removeAll { command in
+            guard let answer = outcome(of: command) else { return false }
+            settled.append((command, answer))
+            return true
+        }
+        guard !settled.isEmpty else { return }
+        // Who reads the answer and then the status sees what the answer says.
+        statusPublished = .zero
+        publishStatus()
+        for (command, answer) in settled { command.reply.resume(returning: answer) }
+    }
+
+    private func outcome(of command: WaitingCommand) -> ControlAnswer? {
+        let name = command.request.name
+        func done(_ message: String) -> ControlAnswer {
+            ControlAnswer(done: true, message: message, lines: command.stake)
+        }
+        func failed(_ message: String) -> ControlAnswer {
+            ControlAnswer(done: false, message: "\(name): \(message)", lines: command.stake)
+        }
+        if now.instant >= command.deadline {
+            return failed(
+                "no outcome within \(Limits.commandTimeout.wholeMilliseconds) ms; see the log")
+        }
+        switch command.request.action {
+        case .promote, .runAlone:
+            if replica.role == .primary {
+                return done("this node is primary of epoch \(replica.record.epoch)")
+            }
+            return replica.isSeekingRole ? nil : failed("not done; see the log")
+        case .switchover:
+            if replica.record.primary == options.replica.peer {
+                return done("\(options.replica.peer) is primary of epoch \(replica.record.epoch)")
+            }
+            guard !replica.isHandingOver, replica.role == .primary else { return nil }
+            return failed("\(options.replica.peer) did not take over; this node is primary again")
+        case .fence: return done("this node takes no primary role until the fence is lifted")
+        case .liftFence: return done("this node may be primary again")
+        case .pause(let span):
+            return done(
+                "no automatic promotion for \(span.wholeMilliseconds / 1_000) s"
+                    + (replica.isLinked
+                        ? "; \(options.replica.peer) was told"
+                        : "; \(options.replica.peer) is not linked and was not told"))
+        case .resume: return done("automatic promotion is on again, as configured")
+        case .rejoin:
+            return done(
+                "this node gives way to \(options.replica.peer); what only this node has goes to "
+                    + "quarantine")
+        case .reseed: return done("this node starts anew, with an empty store")
+        }
+    }
+
+    func refuseCommands(_ reason: String) {
+        for command in waiting {
+            command.reply.resume(returning: ControlAnswer(done: false, message: reason))
+        }
+        waiting.removeAll()
+    }
+
+    // MARK: Pause
+
+    /// A pause survives a restart; by the wall clock, since nothing else does.
+    private func remember(pause span: Span?, _ reason: String) {
+        do throws(StoreError) {
+            try store.nodeDatabase.setPause(
+                span.map {
+                    FailoverPause(
+                        untilWallMilliseconds: now.wallMilliseconds + $0.wholeMilliseconds,
+                        reason: reason)
+                })
+        } catch {
+            log.error("the pause will not survive a restart", ["error": "\(error)"])
+        }
+    }
+
+    func resumePause() {
+        guard let pause = try? store.nodeDatabase.pause(),
+            pause.untilWallMilliseconds > now.wallMilliseconds
+        else { return }
+        let left = Span.milliseconds(pause.untilWallMilliseconds - now.wallMilliseconds)
+        feed(.command(.pause(until: now.instant + left), reason: pause.reason))
+    }
+
+    // MARK: Looking
 
     private func seal() -> ControlAnswer {
         do throws(StoreError) {
@@ -73,28 +180,76 @@ extension Engine {
     private func history() -> ControlAnswer {
         var lines = replica.history.map { entry in
             "epoch \(entry.epoch) \(entry.node) from sequence \(entry.start.sequence) "
-                + "at \(Self.text(ofMilliseconds: entry.wallMilliseconds)): \(entry.reason)"
+                + "at \(WallTime.text(milliseconds: entry.wallMilliseconds)): \(entry.reason)"
+                + (entry.isOverride ? " (operator's override)" : "")
         }
         do throws(StoreError) {
-            lines += try store.nodeDatabase.audit(limit: 100).map { "audit: \($0)" }
-            lines += try store.nodeDatabase.quarantine().map { "quarantine: \($0)" }
+            lines += try store.nodeDatabase.audit(limit: 100).map { entry in
+                "audit \(entry.number) at \(WallTime.text(milliseconds: entry.wallMilliseconds)) "
+                    + "by \(entry.actor): \(entry.action): \(entry.detail)"
+            }
         } catch {
             return ControlAnswer(done: false, message: "history is not readable: \(error)")
         }
         return ControlAnswer(done: true, message: "epochs, oldest first", lines: lines)
     }
 
-    private func audit(_ action: String, _ reason: String) {
+    private func quarantine() -> ControlAnswer {
         do throws(StoreError) {
-            try store.nodeDatabase.appendAudit(
-                wallMilliseconds: now.wallMilliseconds, actor: "operator", action: action,
-                detail: "epoch \(replica.record.epoch): \(reason)")
+            var lines = try store.nodeDatabase.quarantine().map { entry in
+                "\(entry.number): \(entry.transactionCount) transactions, sequences "
+                    + "\(entry.first)-\(entry.last), epochs \(entry.firstEpoch)-\(entry.lastEpoch), "
+                    + "\(entry.bytes) bytes, at "
+                    + "\(WallTime.text(milliseconds: entry.wallMilliseconds)), \(entry.reason), "
+                    + "file \(entry.file)"
+            }
+            lines += try store.keptStores().map { "\($0.name): a store kept, \($0.bytes) bytes" }
+            return ControlAnswer(
+                done: true, message: lines.isEmpty ? "nothing is in quarantine" : "in quarantine",
+                lines: lines)
         } catch {
-            log.error("the audit trail cannot be written", ["error": "\(error)"])
+            return ControlAnswer(done: false, message: "the list is not readable: \(error)")
         }
     }
 
-    private static func text(ofMilliseconds milliseconds: UInt64) -> String {
-        "\(milliseconds / 1_000) s after 1970"
+    private func discardQuarantine(
+        _ number: UInt64, _ reason: String, _ actor: String
+    ) -> ControlAnswer {
+        do throws(StoreError) {
+            guard
+                let entry = try store.nodeDatabase.quarantine().first(where: {
+                    $0.number == number
+                })
+            else {
+                return ControlAnswer(
+                    done: false, message: "there is no quarantine entry \(number)")
+            }
+            try store.nodeDatabase.appendAudit(
+                wallMilliseconds: now.wallMilliseconds, actor: actor,
+                action: "discard-quarantine",
+                detail: "\(entry.file), \(entry.transactionCount) transactions: \(reason)")
+            try store.log.discardQuarantine(entry)
+            quarantineEntries = try store.nodeDatabase.quarantine().count
+            return ControlAnswer(
+                done: true,
+                message: "discarded \(entry.transactionCount) transactions of \(entry.file)")
+        } catch {
+            return ControlAnswer(done: false, message: "not discarded: \(error)")
+        }
+    }
+
+    /// Written before the command is carried out: what is not in the trail does not happen.
+    private func audit(_ request: OperatorRequest, _ stake: [String]) -> Bool {
+        do throws(StoreError) {
+            try store.nodeDatabase.appendAudit(
+                wallMilliseconds: now.wallMilliseconds, actor: request.actor,
+                action: request.name,
+                detail: "epoch \(replica.record.epoch): \(request.reason)"
+                    + (stake.isEmpty ? "" : " [\(stake.joined(separator: "; "))]"))
+            return true
+        } catch {
+            log.error("the audit trail cannot be written", ["error": "\(error)"])
+            return false
+        }
     }
 }

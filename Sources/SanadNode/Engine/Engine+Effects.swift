@@ -36,8 +36,12 @@ extension Engine {
         switch effect {
         case .send(let message): link?.enqueue(control: message.encoded())
         case .ship(let frame): link?.enqueue(frame: frame.bytes)
+        case .shipPage(let bytes): link?.enqueue(frame: bytes)
+        case .ask(let request): ask(request)
         case .append(let frame): appends.append(frame)
         case .persist(let record): try store.nodeDatabase.save(record)
+        case .persistFence(let reason): try store.nodeDatabase.setFence(reason)
+        case .persistConflict(let problem): try store.nodeDatabase.setConflict(problem)
         case .remember(let entry): try store.nodeDatabase.append(entry)
         case .forget(let sequence): try store.nodeDatabase.removeHistory(after: sequence)
         case .commit: break  // `apply` and `acknowledge` follow the replica's mark.
@@ -45,8 +49,12 @@ extension Engine {
             followUps.append(.logRead(try reader.read(after: sequence, maximumBytes: bytes)))
         case .findBoundary(let sequence): try findBoundary(sequence)
         case .cutLog(let position): try cut(after: position)
+        case .readNames, .readRecords, .replaceRecords, .openSnapshot, .readPage, .beginLoad,
+            .loadPage, .finishLoad, .endRepair, .emptyStore:
+            try performRepair(effect)
         case .closeLink(let reason): dropLink(reason: reason)
         case .peerRefused: linkTotals.refusals += 1
+        case .askVeto(let reason): askVeto(reason)
         case .roleChanged(let role, let reason): roleChanged(role, reason)
         case .abandonWrites(let reason):
             pending.abandon(outcome: .unknown(gate.primaryHint, reason: reason))
@@ -54,6 +62,16 @@ extension Engine {
             conditions.deactivate()
         case .report(let report): write(report)
         }
+    }
+
+    private func ask(_ request: ArbiterRequest) {
+        if let ask = helpers.askArbiter { return ask(request) }
+        followUps.append(.arbiterFailed(sent: request.sent, reason: "no arbiter is configured"))
+    }
+
+    private func askVeto(_ reason: String) {
+        if let ask = helpers.askVeto { return ask(reason) }
+        followUps.append(.vetoAnswered(nil))
     }
 
     private func findBoundary(_ sequence: Sequence) throws(StoreError) {
@@ -64,21 +82,6 @@ extension Engine {
             offset = next.header.logOffset
         }
         followUps.append(.boundary(found, offset: offset))
-    }
-
-    private func cut(after position: Position) throws(StoreError) {
-        flushAppends()
-        let entry = try store.log.cut(
-            after: position, reason: "never acknowledged by both sites",
-            wallMilliseconds: now.wallMilliseconds)
-        applier.cut(after: position.sequence)
-        quarantineEntries = try store.nodeDatabase.quarantine().count
-        if let entry {
-            log.warning(
-                "moved the log's tail to quarantine",
-                ["log.position": "\(position)", "quarantine": "\(entry)"])
-        }
-        followUps.append(.logCut(offset: store.log.endOffset))
     }
 
     private func roleChanged(_ role: Role, _ reason: String) {
@@ -95,6 +98,8 @@ extension Engine {
         }
         log.notice("role changed", metadata)
         statusPublished = .zero
+        helpers.tellRole?(
+            RoleEvent(role: role, epoch: replica.record.epoch, reason: reason))
     }
 
     private func write(_ report: Report) {

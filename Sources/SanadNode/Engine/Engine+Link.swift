@@ -14,6 +14,8 @@ struct LinkTotals {
 enum InboundPacket {
     case message(Message)
     case frame(Frame)
+    /// A page of records; it travels as frames do.
+    case page([UInt8])
 }
 
 // The connection to the peer: one at a time, read and written on the engine's thread.
@@ -67,6 +69,8 @@ extension Engine {
                 switch packet {
                 case .control(let bytes):
                     inbound.append(.message(try Message(decoding: bytes)))
+                case .frame(let bytes) where PagePacket.isPage(bytes):
+                    inbound.append(.page(bytes))
                 case .frame(let bytes): inbound.append(.frame(try Frame(decoding: bytes)))
                 }
             }
@@ -83,7 +87,10 @@ extension Engine {
             guard link === current else { break }
             switch packet {
             case .message(let message): feed(.message(message))
-            case .frame(let frame): feed(.frame(frame))
+            case .frame(let frame):
+                frameReceived = now.instant
+                feed(.frame(frame))
+            case .page(let bytes): feed(.page(bytes))
             }
         }
         inbound.removeAll(keepingCapacity: true)

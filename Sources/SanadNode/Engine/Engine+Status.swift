@@ -15,6 +15,7 @@ extension Engine {
 
     func publishStatus() {
         let until = writableUntil
+        gate.setConsistent(replica.repair == nil)
         // Who sees that writes are open, or closed, also sees the role and the epoch that say why.
         defer { gate.setWritable(until: until) }
         guard
@@ -57,7 +58,8 @@ extension Engine {
         if replica.isLeaseNeeded, replica.lease.expires > .zero {
             status.leaseExpiresNanoseconds = replica.lease.expires.nanoseconds
         }
-        status.failoverMode = options.replica.isFailoverAutomatic ? "automatic" : "manual"
+        status.failoverMode = options.replica.failoverMode.rawValue
+        describeFailover(&status)
         status.logEnd = .init(
             epoch: replica.logEnd.epoch.value, sequence: replica.logEnd.sequence.value,
             hash: replica.logEnd.hash.description)
@@ -78,6 +80,28 @@ extension Engine {
         status.certificateExpiresUnixSeconds = gate.certificateExpiresUnixSeconds()
         status.diskFreeBytes = gate.diskFreeBytes()
         return status
+    }
+
+    private func describeFailover(_ status: inout NodeStatus) {
+        status.arbiter = options.replica.hasArbiter ? "present" : "none"
+        if options.replica.hasArbiter {
+            status.arbiterReachable = replica.isArbiterReachable(at: now.instant)
+            status.arbiterProblem = replica.arbiterProblem
+        }
+        if replica.pausedUntil > now.instant {
+            status.failoverPausedSeconds = replica.pausedUntil.since(now.instant).seconds
+        }
+        status.operatorFence = replica.fence
+        status.conflict = replica.conflict
+        status.runsAlone = replica.runsAlone
+        status.consistent = replica.repair == nil
+        status.bytesUntilLost = bytesUntilLost
+        if case .seed = replica.repair { status.seeding = seedingStatus() }
+    }
+
+    private func seedingStatus() -> NodeStatus.SeedingStatus? {
+        guard let progress = try? store.loadProgress() else { return nil }
+        return NodeStatus.SeedingStatus(records: progress.records, bytes: progress.bytes)
     }
 
     private var primaryURL: String? {

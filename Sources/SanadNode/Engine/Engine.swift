@@ -7,9 +7,28 @@ import SanadStore
 /// What the engine needs beside its store.
 struct EngineOptions: Sendable {
     var replica: ReplicaOptions
+    var retention = RetentionPolicy(
+        minimumAge: .seconds(3_600), maximumBytes: 64 << 30, freeBytesFloor: 1 << 30)
     var peerRecordsURL: String?
     var recordsURL: String?
     var softwareVersion: String
+}
+
+/// What the engine asks of others and does not wait for; answers come through the mailbox.
+struct EngineHelpers: Sendable {
+    /// Puts a question to the arbiter; nil without one.
+    var askArbiter: (@Sendable (ArbiterRequest) -> Void)?
+    /// Runs the veto command; nil without one.
+    var askVeto: (@Sendable (_ reason: String) -> Void)?
+    /// Runs the command that is told of role changes; nil without one.
+    var tellRole: (@Sendable (RoleEvent) -> Void)?
+}
+
+/// What the post-event command is told.
+struct RoleEvent: Sendable {
+    var role: Role
+    var epoch: Epoch
+    var reason: String
 }
 
 /// The commit thread: it owns the replica's decisions, the log's writer and the link.
@@ -26,6 +45,8 @@ final class Engine {
     let log: Logger
     let reader: LogReader
     let onLinkClosed: @Sendable () -> Void
+    let helpers: EngineHelpers
+    let snapshots: SnapshotWorker
 
     var replica: Replica
     var applier: Applier
@@ -51,6 +72,8 @@ final class Engine {
     var conditions = ConditionIndex()
     let idempotency: IdempotencyMemory
 
+    /// Operators' commands whose outcome is awaited.
+    var waiting: [WaitingCommand] = []
     var statusPublished = Instant.zero
     var publishedMarks: [Sequence] = []
     var roleChanges: UInt64 = 0
@@ -59,12 +82,21 @@ final class Engine {
     var lastPromotion: Span?
     var quarantineEntries = 0
     var stopDeadline: Instant?
+    var leaveDeadline: Instant?
+    var retentionDue = Instant.zero
+    /// Log bytes until the standby loses its place; nil when none is waited for.
+    var bytesUntilLost: UInt64?
+    /// The repair is over, as soon as the table's flush is durable.
+    var isRepairEnding = false
     /// Set when the process has to end because its disk cannot be trusted.
     var fatalProblem: String?
+    /// Set when the process has to start anew, with an empty store; the reason.
+    var restartReason: String?
 
     init(
         options: EngineOptions, store: Store, mailbox: Mailbox, board: StatusBoard,
-        gate: EngineGate, log: Logger, onLinkClosed: @escaping @Sendable () -> Void
+        gate: EngineGate, log: Logger, helpers: EngineHelpers = EngineHelpers(),
+        onLinkClosed: @escaping @Sendable () -> Void
     ) throws(StoreError) {
         self.options = options
         self.store = store
@@ -73,22 +105,14 @@ final class Engine {
         self.gate = gate
         self.log = log
         self.onLinkClosed = onLinkClosed
+        self.helpers = helpers
         reader = store.log.makeReader()
+        snapshots = try SnapshotWorker(table: store.table, mailbox: mailbox)
         idempotency = try IdempotencyMemory(table: store.table)
         now = SystemClock.now
-        let record =
-            try store.nodeDatabase.clusterRecord() ?? .initial(cluster: options.replica.cluster)
-        let applied = store.table.applied
-        let appliedOffset =
-            try reader.read(after: applied, maximumBytes: 1).first?.header.logOffset
-            ?? store.log.endOffset
-        let committed = max(applied, store.log.knownCommitted)
-        replica = Replica(
-            options: options.replica,
-            recovered: RecoveredState(
-                record: record, history: try store.nodeDatabase.history(), logEnd: store.log.end,
-                logEndOffset: store.log.endOffset, committed: committed, applied: applied),
-            now: now)
+        let (recovered, appliedOffset) = try Self.recover(
+            store, reader, cluster: options.replica.cluster)
+        replica = Replica(options: options.replica, recovered: recovered, now: now)
         applier = Applier(table: store.table, reader: reader, appliedOffset: appliedOffset)
         quarantineEntries = try store.nodeDatabase.quarantine().count
         let mailbox = self.mailbox
@@ -98,6 +122,10 @@ final class Engine {
 
     /// Runs until it is stopped or its disk fails. Called on the engine's own thread.
     func run() {
+        snapshots.start()
+        // A start finds log that the table lacks; whoever asks how far it is gets the truth.
+        feed(.applied(applier.applied, offset: applier.appliedOffset))
+        resumePause()
         while true {
             now = SystemClock.now
             receiveFromLink()
@@ -110,7 +138,7 @@ final class Engine {
                     "stopping: the store cannot be trusted", ["problem": "\(fatalProblem)"])
                 break
             }
-            if let stopDeadline, pending.isEmpty || now.instant >= stopDeadline { break }
+            if restartReason != nil || mayStop { break }
             waitForWork()
         }
         end()
@@ -125,7 +153,17 @@ final class Engine {
         acknowledge()
         expireWrites()
         flushLink()
+        endRepairIfDurable()
+        retainLog()
+        settleCommands()
         publishStatus()
+    }
+
+    /// Writes under way are answered first, and the primary lets this standby go; within a bound.
+    private var mayStop: Bool {
+        guard let stopDeadline, let leaveDeadline else { return false }
+        if now.instant >= stopDeadline { return true }
+        return pending.isEmpty && (!replica.isCountedOn || now.instant >= leaveDeadline)
     }
 
     // MARK: Inputs
@@ -152,12 +190,16 @@ final class Engine {
             linkTotals.lastError = reason
             log.warning("no link", ["reason": "\(reason)"])
         case .tableHasRoom: break
+        case .input(let input): feed(input)
+        case .snapshotBase(let base): snapshotOpened(base)
+        case .snapshotFailed(let error): snapshotFailed(error)
         case .tableFailed(let problem): fatalProblem = problem
-        case .control(let command, let continuation):
-            continuation.resume(returning: answer(command))
+        case .control(let command, let continuation): answer(command, continuation)
         case .stop:
             stopDeadline = now.instant + Limits.stopTimeout
+            leaveDeadline = now.instant + Limits.leaveTimeout
             gate.close()
+            feed(.stopping)
         }
     }
 
@@ -207,7 +249,12 @@ final class Engine {
     // MARK: Applying and acknowledging
 
     private func apply() {
-        guard !isDurabilityFirst else { return }
+        applyDue = .never
+        guard !isDurabilityFirst else {
+            applyHasMore = false
+            if !linkHasMore { applyDue = moreExpectedUntil }
+            return
+        }
         let before = applier.applied
         do throws(StoreError) {
             applyHasMore = try applier.advance(
@@ -222,6 +269,10 @@ final class Engine {
     }
 
     var applyHasMore = false
+    /// When applying goes on although nothing has arrived.
+    var applyDue = Instant.never
+    /// When the last frame arrived from the peer.
+    var frameReceived = Instant.zero
     /// Writes wait that the next round can take.
     var admitHasMore = false
 
@@ -229,18 +280,29 @@ final class Engine {
     /// within a bound that a promotion applies in a moment: the acknowledgement waits for the log,
     /// and nobody waits for the table.
     private var isDurabilityFirst: Bool {
+        guard replica.role == .standby, linkHasMore || now.instant < moreExpectedUntil else {
+            return false
+        }
         let behind = store.log.endOffset - min(applier.appliedOffset, store.log.endOffset)
-        return replica.role == .standby && linkHasMore && behind < Limits.applyDeferralBytesMaximum
+        if replica.record.isInSync(options.replica.identity) {
+            return linkHasMore && behind < Limits.applyDeferralBytesMaximum
+        }
+        return behind < Limits.applyDeferralOutOfSyncBytesMaximum
+    }
+
+    /// A primary that is far ahead sends its next frame soon.
+    private var moreExpectedUntil: Instant {
+        guard let marks = replica.primaryMarks, marks.logEndOffset > replica.logEndOffset
+        else { return .zero }
+        return frameReceived + Limits.nextFrameWait
     }
 
     /// Answers what is committed and visible, if this node may acknowledge at this very moment.
     private func acknowledge() {
         guard !pending.isEmpty else { return }
         guard replica.isWritable(at: SystemClock.instant) else { return }
-        let both =
-            replica.isLeaseNeeded
-            || (replica.peerProgress?.durable ?? .zero) >= applier.applied
-        _ = pending.acknowledge(
+        let both = replica.isOnBothSites(applier.applied)
+        pending.acknowledge(
             upTo: applier.applied, epoch: replica.record.epoch,
             durability: both ? .bothSites : .oneSite)
         if applier.applied == store.log.end.sequence { conditions.deactivate() }
@@ -266,6 +328,7 @@ final class Engine {
 
     private func waitMilliseconds() -> Int32 {
         var deadline = min(replica.nextDeadline, now.instant + .seconds(1))
+        deadline = min(deadline, applyDue)
         if statusIsStale { deadline = min(deadline, statusPublished + Self.statusSpacing) }
         if appendBlockedSince != nil { deadline = min(deadline, now.instant + .milliseconds(100)) }
         let wait = deadline.since(SystemClock.instant)
@@ -286,7 +349,9 @@ final class Engine {
                     returning: ControlAnswer(done: false, message: "the node is stopping"))
             }
         }
+        refuseCommands("the node is stopping; see the log for the outcome")
         link?.close()
+        snapshots.stop()
         store.close()
         board.update { status in
             status.role = "stopped"

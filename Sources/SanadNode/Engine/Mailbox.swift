@@ -1,5 +1,6 @@
 import SanadCore
 import SanadLink
+import SanadStore
 import Synchronization
 
 /// What other threads tell the engine, beside writes.
@@ -8,6 +9,11 @@ enum EngineEvent: Sendable {
     /// `isRefusal`: somebody was turned away, as against nobody being there.
     case linkRefused(String, isRefusal: Bool)
     case tableHasRoom
+    /// What another thread found out for the replica.
+    case input(Input)
+    /// A snapshot of the record table can begin at this boundary of the log.
+    case snapshotBase(Position)
+    case snapshotFailed(StoreError)
     case tableFailed(String)
     case control(ControlCommand, CheckedContinuation<ControlAnswer, Never>)
     case stop

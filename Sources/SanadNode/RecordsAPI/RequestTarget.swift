@@ -2,32 +2,35 @@ import NIOHTTP1
 import SanadCore
 
 /// What a path names.
-enum Route {
+enum Route: Equatable {
     case record
     case list
     case transactions
     case bulk
     case export
     case changes
-    case promote
+    /// An operator's command, one of `OperatorRequest.name` or `discard-quarantine`.
+    case command(String)
     case seal
     case reload
     case history
+    case quarantine
     case status
 
     var allow: String {
         switch self {
         case .record: "GET, HEAD, PUT, DELETE"
-        case .list, .export, .changes, .history, .status: "GET, HEAD"
-        case .transactions, .bulk, .promote, .seal, .reload: "POST"
+        case .list, .export, .changes, .history, .quarantine, .status: "GET, HEAD"
+        case .transactions, .bulk, .command, .seal, .reload: "POST"
         }
     }
 
     func allows(_ method: HTTPMethod) -> Bool {
         switch self {
         case .record: method == .GET || method == .HEAD || method == .PUT || method == .DELETE
-        case .list, .export, .changes, .history, .status: method == .GET || method == .HEAD
-        case .transactions, .bulk, .promote, .seal, .reload: method == .POST
+        case .list, .export, .changes, .history, .quarantine, .status:
+            method == .GET || method == .HEAD
+        case .transactions, .bulk, .command, .seal, .reload: method == .POST
         }
     }
 
@@ -104,10 +107,12 @@ struct RequestTarget {
         if path.isText("/v1/export") { return .export }
         if path.isText("/v1/changes") { return .changes }
         guard control else { return nil }
-        if path.isText("/control/promote") { return .promote }
+        for name in OperatorRequest.names + ["discard-quarantine"]
+        where path.elementsEqual("/control/\(name)".utf8) { return .command(name) }
         if path.isText("/control/seal") { return .seal }
         if path.isText("/control/reload") { return .reload }
         if path.isText("/control/history") { return .history }
+        if path.isText("/control/quarantine") { return .quarantine }
         if path.isText("/status") { return .status }
         return nil
     }

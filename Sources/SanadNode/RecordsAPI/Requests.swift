@@ -73,7 +73,7 @@ extension RecordsConnection {
         case .record: method == .PUT ? Limits.valueBytesMaximum : 0
         // Names and punctuation come on top of what is stored.
         case .transactions: Limits.transactionBytesMaximum + (2 << 20)
-        case .promote, .seal, .reload: 16 << 10
+        case .command, .seal, .reload: 16 << 10
         default: 0
         }
     }
@@ -85,7 +85,7 @@ extension RecordsConnection {
         case .record where method == .DELETE: delete()
         case .transactions: commitTransaction()
         case .record, .list, .export, .changes: startRead()
-        case .promote, .seal, .reload, .history, .status: performControl()
+        case .command, .seal, .reload, .history, .quarantine, .status: performControl()
         case .bulk: break
         }
     }

@@ -1,18 +1,27 @@
 public import SanadCore
 
-// A cut has four steps: the plan is written to node.db; the frames are copied to a quarantine
-// file; they are removed from the segments, newest file first; the file is listed and the plan
-// ended in one transaction. A crash between any two is resumed at the next start: each step finds
-// out by itself whether it was done.
+// A cut has these steps: the plan is written to node.db; the frames are copied to a quarantine
+// file; if the record table has applied some of them, the names in them are listed in node.db and
+// the table's position goes back to the fork; the frames are removed from the segments, newest
+// file first; the file is listed, and the plan ended and what is left to repair written down in one
+// transaction. A crash between any two is resumed at the next start: each step finds out by itself
+// whether it was done.
 extension SegmentLog {
     /// Moves every frame beyond `position` to a quarantine file, and forgets the reigns that began
     /// there.
     ///
+    /// With `repairsTable` the table may have taken over frames beyond the position. What of them is
+    /// only in memory is dropped with all that memory holds; what is on the disk makes a
+    /// `RepairPlan`. Whatever the outcome, the table may stand at an earlier position afterwards:
+    /// the caller inserts the log from `RecordTable.applied` on.
+    ///
     /// - Returns: the new entry of the quarantine list; nil when nothing lies beyond.
     /// - Throws: `.appliedBeyondFork` when the record table has taken over frames beyond the
-    ///   position, `.notABoundary` when the position is not one of this log.
+    ///   position and may not be repaired, or cannot: then this store is to be seeded anew;
+    ///   `.notABoundary` when the position is not one of this log.
     public func cut(
-        after position: Position, reason: String, wallMilliseconds: UInt64
+        after position: Position, reason: String, wallMilliseconds: UInt64,
+        repairsTable: Bool = false
     ) throws(StoreError) -> QuarantineEntry? {
         guard try boundary(at: position.sequence) == position else {
             throw StoreError(
@@ -20,19 +29,16 @@ extension SegmentLog {
                 message: "\(position) is not a boundary of this log")
         }
         guard position != end else { return nil }
-        guard applied() <= position.sequence else {
-            throw StoreError(
-                .appliedBeyondFork, operation: "cut the log", path: catalog.directory,
-                message: "the record table has applied \(applied()), beyond \(position.sequence)",
-                hint: "the records must be seeded anew from the primary")
-        }
+        try finishSealing()
+        let repairs = try needsRepair(position.sequence, isAllowed: repairsTable)
         let next = try lookup.read(after: position.sequence, maximumBytes: 1, previous: position)
         let plan = CutPlan(
             position: position, logOffset: next.first?.header.logOffset ?? endOffset,
             wallMilliseconds: wallMilliseconds,
             file: "\(position.sequence.next)-\(end.sequence)-\(end.hash.prefixText)"
                 + "-\(wallMilliseconds).quarantine",
-            reason: reason)
+            reason: reason, repairs: repairs)
+        options.beforeStep()
         try node.begin(plan)
         let entry = try carryOut(plan)
         knownCommitted = min(knownCommitted, position.sequence)
@@ -40,14 +46,46 @@ extension SegmentLog {
         return entry
     }
 
+    /// Whether a cut after `sequence` leaves rows in the table that are to be fetched anew.
+    private func needsRepair(
+        _ sequence: Sequence, isAllowed: Bool
+    ) throws(StoreError) -> Bool {
+        func refusal(_ message: String) -> StoreError {
+            StoreError(
+                .appliedBeyondFork, operation: "cut the log", path: catalog.directory,
+                message: message, hint: "the records must be seeded anew from the primary")
+        }
+        let plan = try node.repairPlan()
+        if let plan, plan.kind == .reseed, plan.phase != .catchUp {
+            throw refusal("the records are being loaded from a primary with another history")
+        }
+        if let plan, plan.kind == .reseed, let from = plan.consistentFrom, from > sequence {
+            throw refusal("records were loaded as they were up to \(from), beyond \(sequence)")
+        }
+        guard table.applied > sequence else { return false }
+        guard isAllowed else {
+            throw refusal("the record table has applied \(table.applied), beyond \(sequence)")
+        }
+        return try table.dropMemory() > sequence
+    }
+
     /// Does what is left of a plan.
     @discardableResult
     func carryOut(_ plan: CutPlan) throws(StoreError) -> QuarantineEntry {
         let path = "\(quarantineDirectory)/\(plan.file)"
+        options.beforeStep()
         if !Files.exists(path) { try copyFrames(plan, to: path) }
-        let entry = try quarantineEntry(plan, path)
+        let reader = try QuarantineReader(path: path, vfs: options.vfs)
+        let entry = QuarantineEntry(plan, reader, number: try node.nextQuarantineNumber())
+        if plan.repairs {
+            try collectNames(plan, reader)
+            options.beforeStep()
+            try table.rewind(to: plan.position)
+        }
         active = nil
+        options.beforeStep()
         try catalog.gate.exclusive { () throws(StoreError) in try removeFrames(plan) }
+        options.beforeStep()
         try node.finish(plan, entry)
         return entry
     }
@@ -100,27 +138,31 @@ extension SegmentLog {
         try Files.synchronizeDirectory(quarantineDirectory)
     }
 
-    /// Reads back from the finished file what the list says about it.
-    private func quarantineEntry(
-        _ plan: CutPlan, _ path: String
-    ) throws(StoreError) -> QuarantineEntry {
-        let connection = try SQLiteConnection(path: path, access: .immutable, vfs: options.vfs)
-        let statement = try connection.prepare(
-            """
-            SELECT min(epoch), max(epoch), min(first), max(last), sum(length(frame)) FROM frames
-            """)
-        defer { statement.reset() }
-        _ = try statement.step()
-        return QuarantineEntry(
-            number: try node.nextQuarantineNumber(), wallMilliseconds: plan.wallMilliseconds,
-            firstEpoch: Epoch(statement.integer(0)), lastEpoch: Epoch(statement.integer(1)),
-            first: Sequence(statement.integer(2)), last: Sequence(statement.integer(3)),
-            file: plan.file, reason: plan.reason, bytes: statement.integer(4))
+    /// Lists the names of all records that the frames touch, a bounded piece at a time.
+    private func collectNames(
+        _ plan: CutPlan, _ reader: QuarantineReader
+    ) throws(StoreError) {
+        var next = plan.namesUntil
+        while true {
+            let frames = try reader.read(
+                after: next, maximumBytes: Limits.appendBatchBytesMaximum)
+            guard let last = frames.last else { return }
+            var names: Set<[UInt8]> = []
+            for frame in frames {
+                frame.forEachMutation { _, mutation in
+                    names.insert(StoredName.of(mutation.collection, mutation.key))
+                }
+            }
+            options.beforeStep()
+            next = last.header.last
+            try node.addRepairNames(names, until: next)
+        }
     }
 
     private func removeFrames(_ plan: CutPlan) throws(StoreError) {
         var entries = catalog.entries
         while let last = entries.last, last.first > plan.position.sequence {
+            options.beforeStep()
             try Files.removeDatabase(catalog.path(last.first))
             entries.removeLast()
         }
@@ -135,32 +177,5 @@ extension SegmentLog {
             entries.append(SegmentCatalog.Entry(first: last.first, isSealed: false))
         }
         catalog.replace(with: entries)
-    }
-
-    /// Frames of a quarantine file, in order, for listing and export.
-    public func readQuarantine(
-        _ entry: QuarantineEntry, after sequence: Sequence, maximumBytes: Int
-    ) throws(StoreError) -> [Frame] {
-        let path = "\(quarantineDirectory)/\(entry.file)"
-        let connection = try SQLiteConnection(path: path, access: .immutable, vfs: options.vfs)
-        let statement = try connection.prepare(
-            "SELECT first, last, epoch, hash, frame FROM frames WHERE first > ? ORDER BY first")
-        defer { statement.reset() }
-        statement.bind(1, sequence.value)
-        var frames: [Frame] = []
-        var bytes = 0
-        while frames.isEmpty || bytes < maximumBytes, try statement.step() {
-            let frame = try FrameRow.decode(statement, path: path)
-            bytes += frame.bytes.count
-            frames.append(frame)
-        }
-        return frames
-    }
-
-    /// Deletes a quarantine file that the operator no longer needs.
-    public func discardQuarantine(_ entry: QuarantineEntry) throws(StoreError) {
-        try Files.removeDatabase("\(quarantineDirectory)/\(entry.file)")
-        try Files.synchronizeDirectory(quarantineDirectory)
-        try node.removeQuarantine(number: entry.number)
     }
 }

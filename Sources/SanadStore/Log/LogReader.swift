@@ -12,7 +12,10 @@ public struct SegmentInfo: Hashable, Sendable {
     /// Size of the file and its WAL.
     public var bytes: UInt64
     public var isSealed: Bool
-    public var frames: Int
+    /// When the primary encoded the newest frame: milliseconds since 1970, by its clock.
+    public var lastWallMilliseconds: UInt64
+
+    public var transactionCount: UInt64 { last < first ? 0 : last.value - first.value + 1 }
 }
 
 /// What a verification of the whole log found.

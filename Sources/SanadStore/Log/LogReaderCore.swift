@@ -137,21 +137,37 @@ final class LogReaderCore {
         try catalog.gate.shared { () throws(StoreError) in
             var infos: [SegmentInfo] = []
             for entry in catalog.entries {
-                let segment = try segment(entry)
-                let statement = try segment.connection.prepare(
-                    "SELECT count(*), max(last), max(epoch) FROM frames")
-                defer { statement.reset() }
-                _ = try statement.step()
-                let path = segment.connection.path
-                infos.append(
-                    SegmentInfo(
-                        file: SegmentCatalog.fileName(entry.first), first: entry.first,
-                        last: Sequence(statement.integer(1)), epoch: Epoch(statement.integer(2)),
-                        bytes: Files.size(path) + Files.size(path + "-wal"),
-                        isSealed: entry.isSealed, frames: Int(statement.integer(0))))
+                if let known = catalog.info(of: entry) {
+                    infos.append(known)
+                    continue
+                }
+                let info = try info(entry)
+                catalog.remember(info, of: entry)
+                infos.append(info)
             }
             return infos
         }
+    }
+
+    private func info(_ entry: SegmentCatalog.Entry) throws(StoreError) -> SegmentInfo {
+        let segment = try segment(entry)
+        // The frame's header has the clock: docs/formats/segment.md.
+        let statement = try segment.connection.prepare(
+            "SELECT last, epoch, substr(frame, 49, 8) FROM frames ORDER BY first DESC LIMIT 1")
+        defer { statement.reset() }
+        let isEmpty = try !statement.step()
+        // The newest file may be sealed too; one whose WAL is not moved yet is on its way.
+        let meta = try SegmentFile.readMeta(segment.connection, first: entry.first, cluster: nil)
+        let walBytes = Files.size(segment.connection.path + "-wal")
+        let wall = statement.buffer(2)
+        let path = segment.connection.path
+        return SegmentInfo(
+            file: SegmentCatalog.fileName(entry.first), first: entry.first,
+            last: isEmpty ? .zero : Sequence(statement.integer(0)),
+            epoch: isEmpty ? .zero : Epoch(statement.integer(1)),
+            bytes: Files.size(path) + walBytes, isSealed: meta.isSealed && walBytes == 0,
+            lastWallMilliseconds: wall.count == 8
+                ? UInt64(littleEndian: wall.loadUnaligned(as: UInt64.self)) : 0)
     }
 
     /// The boundary before a segment's first frame.

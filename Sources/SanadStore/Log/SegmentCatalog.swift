@@ -11,6 +11,8 @@ final class SegmentCatalog: Sendable {
     private struct State {
         var entries: [Entry] = []
         var generation: UInt64 = 0
+        /// What is known of sealed segments, which do not change.
+        var infos: [Sequence: SegmentInfo] = [:]
     }
 
     let directory: String
@@ -38,7 +40,17 @@ final class SegmentCatalog: Sendable {
         state.withLock {
             $0.entries = entries
             $0.generation += 1
+            let sealed = Set(entries.filter(\.isSealed).map(\.first))
+            $0.infos = $0.infos.filter { sealed.contains($0.key) }
         }
+    }
+
+    func info(of entry: Entry) -> SegmentInfo? { state.withLock { $0.infos[entry.first] } }
+
+    /// Keeps what was read of a segment, if it will stay so.
+    func remember(_ info: SegmentInfo, of entry: Entry) {
+        guard entry.isSealed else { return }
+        state.withLock { $0.infos[entry.first] = info }
     }
 
     func append(_ entry: Entry) { state.withLock { $0.entries.append(entry) } }
@@ -75,6 +87,19 @@ final class SegmentCatalog: Sendable {
     static func fileName(_ first: Sequence) -> String {
         let digits = String(first.value)
         return String(repeating: "0", count: 20 - digits.count) + digits + ".segment"
+    }
+
+    /// The segments that a directory holds, in log order, as they are on the disk.
+    ///
+    /// The newest one may still be written to. Of the others, those with something in their WAL
+    /// were not sealed to the end: sealing empties it last.
+    static func entries(in directory: String) throws(StoreError) -> [Entry] {
+        let firsts = try Files.names(in: directory).compactMap(first(fromFileName:)).sorted()
+        return firsts.map { first in
+            let path = "\(directory)/\(fileName(first))"
+            return Entry(
+                first: first, isSealed: first != firsts.last && Files.size(path + "-wal") == 0)
+        }
     }
 
     /// The first sequence of a segment file; nil for another file's name.

@@ -27,6 +27,15 @@ public struct QuarantineEntry: Hashable, Sendable {
     public var transactionCount: UInt64 { last.value - first.value + 1 }
 }
 
+extension QuarantineEntry {
+    init(_ plan: CutPlan, _ reader: QuarantineReader, number: UInt64) {
+        self.init(
+            number: number, wallMilliseconds: plan.wallMilliseconds, firstEpoch: reader.firstEpoch,
+            lastEpoch: reader.lastEpoch, first: reader.first, last: reader.last, file: plan.file,
+            reason: plan.reason, bytes: reader.bytes)
+    }
+}
+
 extension NodeDatabase {
     /// Audit entries that are kept; the oldest go first.
     static let auditEntriesMaximum: UInt64 = 100_000
@@ -36,18 +45,25 @@ extension NodeDatabase {
         wallMilliseconds: UInt64, actor: String, action: String, detail: String
     ) throws(StoreError) {
         try write { () throws(StoreError) in
-            let statement = try connection.prepare(
-                "INSERT INTO audit (wall_ms, actor, action, detail) VALUES (?, ?, ?, ?)")
-            statement.bind(1, wallMilliseconds)
-            statement.bind(2, text: actor)
-            statement.bind(3, text: action)
-            statement.bind(4, text: detail)
-            try statement.run()
-            let prune = try connection.prepare(
-                "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?")
-            prune.bind(1, Self.auditEntriesMaximum)
-            try prune.run()
+            try insertAudit(wallMilliseconds, actor, action, detail)
         }
+    }
+
+    /// Call it inside `write`.
+    func insertAudit(
+        _ wallMilliseconds: UInt64, _ actor: String, _ action: String, _ detail: String
+    ) throws(StoreError) {
+        let statement = try connection.prepare(
+            "INSERT INTO audit (wall_ms, actor, action, detail) VALUES (?, ?, ?, ?)")
+        statement.bind(1, wallMilliseconds)
+        statement.bind(2, text: actor)
+        statement.bind(3, text: action)
+        statement.bind(4, text: detail)
+        try statement.run()
+        let prune = try connection.prepare(
+            "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?")
+        prune.bind(1, Self.auditEntriesMaximum)
+        try prune.run()
     }
 
     /// The last `limit` entries, newest first.
@@ -109,6 +125,10 @@ struct CutPlan: Hashable, Sendable {
     var wallMilliseconds: UInt64
     var file: String
     var reason: String
+    /// The record table has applied frames beyond the position.
+    var repairs = false
+    /// The names of the frames up to here are in `repair_names`.
+    var namesUntil = Sequence.zero
 }
 
 extension NodeDatabase {
@@ -119,18 +139,21 @@ extension NodeDatabase {
         return CutPlan(
             position: try position(statement, 1), logOffset: statement.integer(4),
             wallMilliseconds: statement.integer(5), file: statement.text(6),
-            reason: statement.text(7))
+            reason: statement.text(7), repairs: statement.integer(8) != 0,
+            namesUntil: Sequence(statement.integer(9)))
     }
 
     func begin(_ plan: CutPlan) throws(StoreError) {
         try write { () throws(StoreError) in
             let statement = try connection.prepare(
-                "INSERT INTO cut_plan VALUES (1, ?, ?, ?, ?, ?, ?, ?)")
+                "INSERT INTO cut_plan VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
             bind(plan.position, statement, 1)
             statement.bind(4, plan.logOffset)
             statement.bind(5, plan.wallMilliseconds)
             statement.bind(6, text: plan.file)
             statement.bind(7, text: plan.reason)
+            statement.bind(8, plan.repairs ? 1 : 0)
+            statement.bind(9, plan.namesUntil.value)
             try statement.run()
         }
     }
@@ -139,25 +162,31 @@ extension NodeDatabase {
     /// one transaction.
     func finish(_ plan: CutPlan, _ entry: QuarantineEntry) throws(StoreError) {
         try write { () throws(StoreError) in
-            let statement = try connection.prepare(
-                """
-                INSERT INTO quarantine
-                (wall_ms, first_epoch, last_epoch, first, last, file, reason, bytes)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                """)
-            statement.bind(1, entry.wallMilliseconds)
-            statement.bind(2, entry.firstEpoch.value)
-            statement.bind(3, entry.lastEpoch.value)
-            statement.bind(4, entry.first.value)
-            statement.bind(5, entry.last.value)
-            statement.bind(6, text: entry.file)
-            statement.bind(7, text: entry.reason)
-            statement.bind(8, entry.bytes)
-            try statement.run()
+            try insert(entry)
+            try saveRepair(after: plan, quarantine: entry.number)
             try deleteHistory(after: plan.position.sequence)
             try saveLogBase(plan.position, offset: plan.logOffset)
             try connection.execute("DELETE FROM cut_plan")
         }
+    }
+
+    /// Call it inside `write`.
+    func insert(_ entry: QuarantineEntry) throws(StoreError) {
+        let statement = try connection.prepare(
+            """
+            INSERT INTO quarantine
+            (wall_ms, first_epoch, last_epoch, first, last, file, reason, bytes)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            """)
+        statement.bind(1, entry.wallMilliseconds)
+        statement.bind(2, entry.firstEpoch.value)
+        statement.bind(3, entry.lastEpoch.value)
+        statement.bind(4, entry.first.value)
+        statement.bind(5, entry.last.value)
+        statement.bind(6, text: entry.file)
+        statement.bind(7, text: entry.reason)
+        statement.bind(8, entry.bytes)
+        try statement.run()
     }
 
     /// Where the log begins when it has no segment.

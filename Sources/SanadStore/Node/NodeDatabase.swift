@@ -7,52 +7,20 @@ public final class NodeDatabase {
     let connection: SQLiteConnection
     private let lock: DirectoryLock
 
-    private static let schema = """
-        CREATE TABLE identity (
-            id INTEGER PRIMARY KEY CHECK (id = 1), cluster BLOB NOT NULL, node TEXT NOT NULL,
-            store BLOB NOT NULL) STRICT;
-        CREATE TABLE cluster_record (
-            id INTEGER PRIMARY KEY CHECK (id = 1), cluster BLOB NOT NULL, version INTEGER NOT NULL,
-            epoch INTEGER NOT NULL, primary_node TEXT NOT NULL, since_epoch INTEGER NOT NULL,
-            since_sequence INTEGER NOT NULL, since_hash BLOB NOT NULL) STRICT;
-        CREATE TABLE cluster_in_sync (
-            node TEXT NOT NULL, store BLOB NOT NULL, PRIMARY KEY (node, store)) STRICT;
-        CREATE TABLE epoch_history (
-            epoch INTEGER PRIMARY KEY, node TEXT NOT NULL, begins_epoch INTEGER NOT NULL,
-            begins_sequence INTEGER NOT NULL, begins_hash BLOB NOT NULL,
-            start_epoch INTEGER NOT NULL, start_sequence INTEGER NOT NULL,
-            start_hash BLOB NOT NULL, wall_ms INTEGER NOT NULL, reason TEXT NOT NULL) STRICT;
-        CREATE TABLE audit (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, wall_ms INTEGER NOT NULL, actor TEXT NOT NULL,
-            action TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
-        CREATE TABLE quarantine (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, wall_ms INTEGER NOT NULL,
-            first_epoch INTEGER NOT NULL, last_epoch INTEGER NOT NULL, first INTEGER NOT NULL,
-            last INTEGER NOT NULL, file TEXT NOT NULL UNIQUE, reason TEXT NOT NULL,
-            bytes INTEGER NOT NULL) STRICT;
-        CREATE TABLE cut_plan (
-            id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL,
-            sequence INTEGER NOT NULL, hash BLOB NOT NULL, log_offset INTEGER NOT NULL,
-            wall_ms INTEGER NOT NULL, file TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
-        CREATE TABLE log_base (
-            id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL,
-            sequence INTEGER NOT NULL, hash BLOB NOT NULL, log_offset INTEGER NOT NULL) STRICT;
-        """
-
     /// Opens the file, or makes it for this cluster and node.
     init(
         path: String, options: StoreOptions, cluster: Identifier, node: NodeName,
         lock: DirectoryLock, makeStoreIdentifier: () -> Identifier
     ) throws(StoreError) {
         self.lock = lock
-        connection = try SQLiteConnection(path: path, access: .create, vfs: options.vfs)
-        try Pragmas(
-            pageBytes: 4_096, synchronous: .full, cacheKibibytes: 512, journalBytesLimit: 1 << 20
-        ).apply(toWriter: connection)
-        if try FileFormat.node.check(connection) == false {
+        connection = try Self.connect(path, .create, options)
+        if let version = try FileFormat.node.check(connection) {
+            try NodeSchema.upgrade(connection, from: version)
+        } else {
             let store = makeStoreIdentifier()
             try connection.transaction { () throws(StoreError) in
-                try connection.execute(Self.schema)
+                try connection.execute(NodeSchema.version1)
+                try connection.execute(NodeSchema.upgradeTo2)
                 let statement = try connection.prepare("INSERT INTO identity VALUES (1, ?, ?, ?)")
                 statement.bind(1, copying: cluster.bytes)
                 statement.bind(2, text: node.text)
@@ -64,6 +32,30 @@ public final class NodeDatabase {
         }
         // A later start must not find a large WAL, however this one ended.
         _ = try connection.checkpoint(.truncate)
+    }
+
+    /// Opens the file of a store that need not open otherwise.
+    ///
+    /// - Throws: `.corrupt` when its creation was cut short.
+    init(existing path: String, lock: DirectoryLock) throws(StoreError) {
+        self.lock = lock
+        connection = try Self.connect(path, .readWrite, StoreOptions())
+        guard let version = try FileFormat.node.check(connection) else {
+            throw StoreError(
+                .corrupt, operation: "open node.db", path: path, message: "it holds nothing",
+                hint: "start the node: it makes the file anew")
+        }
+        try NodeSchema.upgrade(connection, from: version)
+    }
+
+    private static func connect(
+        _ path: String, _ access: SQLiteConnection.Access, _ options: StoreOptions
+    ) throws(StoreError) -> SQLiteConnection {
+        let connection = try SQLiteConnection(path: path, access: access, vfs: options.vfs)
+        try Pragmas(
+            pageBytes: 4_096, synchronous: .full, cacheKibibytes: 512, journalBytesLimit: 1 << 20
+        ).apply(toWriter: connection)
+        return connection
     }
 
     /// The identity, after checking that the store is this cluster's and this node's.
@@ -150,17 +142,21 @@ public final class NodeDatabase {
             }
             return
         }
-        try write { () throws(StoreError) in
-            let statement = try connection.prepare(
-                "INSERT INTO epoch_history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-            statement.bind(1, entry.epoch.value)
-            statement.bind(2, text: entry.node.text)
-            bind(entry.begins, statement, 3)
-            bind(entry.start, statement, 6)
-            statement.bind(9, entry.wallMilliseconds)
-            statement.bind(10, text: entry.reason)
-            try statement.run()
-        }
+        try write { () throws(StoreError) in try insert(entry) }
+    }
+
+    /// Call it inside `write`.
+    func insert(_ entry: EpochEntry) throws(StoreError) {
+        let statement = try connection.prepare(
+            "INSERT INTO epoch_history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        statement.bind(1, entry.epoch.value)
+        statement.bind(2, text: entry.node.text)
+        bind(entry.begins, statement, 3)
+        bind(entry.start, statement, 6)
+        statement.bind(9, entry.wallMilliseconds)
+        statement.bind(10, text: entry.reason)
+        statement.bind(11, entry.storedOverride)
+        try statement.run()
     }
 
     /// Forgets the reigns whose first frame lies after `sequence`.
@@ -187,10 +183,12 @@ public final class NodeDatabase {
 
     private func entry(_ statement: SQLiteStatement) throws(StoreError) -> EpochEntry {
         guard let node = NodeName(statement.text(1)) else { throw damaged("bad node name") }
-        return EpochEntry(
+        var entry = EpochEntry(
             epoch: Epoch(statement.integer(0)), node: node, begins: try position(statement, 2),
             start: try position(statement, 5), wallMilliseconds: statement.integer(8),
             reason: statement.text(9))
+        entry.takeStoredOverride(statement.integer(10))
+        return entry
     }
 
     func damaged(_ message: String) -> StoreError {

@@ -69,7 +69,12 @@ enum FileFormat {
     }
 
     /// `PRAGMA user_version`, raised with each change that an older program cannot read.
-    var version: UInt64 { 1 }
+    var version: UInt64 {
+        switch self {
+        case .node, .records: 2
+        case .segment: 1
+        }
+    }
 
     /// Marks a file that is being created; call it in the transaction that makes the tables.
     func mark(_ connection: SQLiteConnection) throws(StoreError) {
@@ -77,13 +82,13 @@ enum FileFormat {
         try connection.execute("PRAGMA user_version = \(version)")
     }
 
-    /// Whether the file was created to its end.
+    /// The version that the file has; nil when its creation was cut short.
     ///
     /// - Throws: `.newerFormat`, and `.corrupt` when it is some other program's file.
-    func check(_ connection: SQLiteConnection) throws(StoreError) -> Bool {
+    func check(_ connection: SQLiteConnection) throws(StoreError) -> UInt64? {
         let identifier = try connection.integer("PRAGMA application_id") ?? 0
         let found = try connection.integer("PRAGMA user_version") ?? 0
-        if identifier == 0, found == 0 { return false }
+        if identifier == 0, found == 0 { return nil }
         guard identifier == UInt64(applicationIdentifier) else {
             throw StoreError(
                 .corrupt, operation: "check the format", path: connection.path,
@@ -96,6 +101,6 @@ enum FileFormat {
                 message: "format \(found) is newer than \(version)",
                 hint: "install the version of Sanad that wrote this store, or a later one")
         }
-        return true
+        return found
     }
 }

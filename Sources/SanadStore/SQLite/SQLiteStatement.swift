@@ -92,6 +92,9 @@ final class SQLiteStatement {
         sqlite3_clear_bindings(handle)
     }
 
+    /// Makes the statement ready for its next use with the same values, or with all others.
+    func resetKeepingBindings() { sqlite3_reset(handle) }
+
     func integer(_ column: Int32) -> UInt64 {
         UInt64(bitPattern: sqlite3_column_int64(handle, column))
     }

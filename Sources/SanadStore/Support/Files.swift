@@ -41,9 +41,23 @@ enum Files {
         return stat(path, &status) == 0 ? UInt64(max(0, status.st_size)) : 0
     }
 
+    /// Bytes that this process may still use of the file system that holds `path`.
+    static func freeBytes(_ path: String) throws(StoreError) -> UInt64 {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else { throw failure("ask for free space", path) }
+        return UInt64(status.f_bavail) * UInt64(status.f_frsize)
+    }
+
     /// Removes a file if it is there.
     static func remove(_ path: String) throws(StoreError) {
         guard unlink(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
+    }
+
+    /// Removes an empty directory.
+    static func removeDirectory(_ path: String) throws(StoreError) {
+        guard rmdir(path) == 0 || errno == ENOENT else {
+            throw failure("remove the directory", path)
+        }
     }
 
     /// Removes an SQLite file that no connection has open, and what belongs to it.

@@ -24,6 +24,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case notTheNextFrame
         /// The record table already holds what the cut would remove.
         case appliedBeyondFork
+        /// Rows were read before a position that the table has already reached: fetch them again.
+        case staleRows
         /// An entry with the same key and other content exists.
         case conflict
         /// A snapshot was held for longer than `StoreOptions.readTransactionMaximum`.

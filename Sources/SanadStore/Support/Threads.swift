@@ -4,12 +4,12 @@ import Glibc
 ///
 /// `@unchecked Sendable`: `raised` is touched only with `mutex` held, and the two POSIX objects
 /// stay at one address from `init` to `deinit`.
-final class ThreadSignal: @unchecked Sendable {
+public final class ThreadSignal: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var raised = false
 
-    init() {
+    public init() {
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
@@ -26,7 +26,7 @@ final class ThreadSignal: @unchecked Sendable {
     }
 
     /// Wakes the waiting thread, now or when it next waits.
-    func raise() {
+    public func raise() {
         pthread_mutex_lock(mutex)
         raised = true
         pthread_cond_signal(condition)
@@ -34,7 +34,7 @@ final class ThreadSignal: @unchecked Sendable {
     }
 
     /// Waits until the flag is raised, at most `nanoseconds` when given, and lowers it.
-    func wait(nanoseconds: UInt64?) {
+    public func wait(nanoseconds: UInt64?) {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         if let nanoseconds {

@@ -10,6 +10,8 @@ struct MemTable: Sendable {
     /// What `records.db` holds whatever happens to the power: its WAL is synced only by a
     /// checkpoint, and a start does not know when the last one was.
     var durable = Position.origin
+    /// Grows when the table's position was set back.
+    private(set) var era = 0
     private let bytesMaximum: Int
     private var lastInsert: UInt64 = 0
     private var born: UInt64 = 0
@@ -101,12 +103,37 @@ struct MemTable: Sendable {
         return .flush(freeze())
     }
 
+    /// Whether a generation is still the one to flush.
+    func isFrozen(_ generation: Generation) -> Bool { frozen === generation }
+
+    /// Forgets what memory holds: `records.db` is what there is.
+    ///
+    /// - Parameter position: the position of `records.db`.
+    /// - Returns: whether somebody waits for room.
+    mutating func reset(to position: Position) -> Bool {
+        active = Generation(after: position)
+        frozen = nil
+        flushed = position
+        if durable.sequence > position.sequence { durable = position }
+        if failure?.isFatal == false { failure = nil }
+        era += 1
+        isFlushRequested = false
+        defer { isRoomWanted = false }
+        return isRoomWanted
+    }
+
+    /// A flushed generation is safe from a power loss.
+    mutating func noteDurable(_ position: Position) {
+        // Another position: it was set back in between.
+        if flushed == position { durable = position }
+    }
+
     /// The frozen generation is in the table.
     ///
     /// - Returns: whether somebody waits for room.
-    mutating func finishFlush(now: UInt64) -> Bool {
-        guard let done = frozen else { return false }
-        flushed = done.end
+    mutating func finishFlush(_ generation: Generation, now: UInt64) -> Bool {
+        guard isFrozen(generation) else { return false }
+        flushed = generation.end
         frozen = nil
         failure = nil
         // A generation that filled up during the flush is due at once.

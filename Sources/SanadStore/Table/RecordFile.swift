@@ -3,14 +3,19 @@ internal import SanadCore
 
 /// The connection that writes `records.db`: the only one that writes and checkpoints it.
 final class RecordFile {
-    private let connection: SQLiteConnection
+    let connection: SQLiteConnection
     private let upsert: SQLiteStatement
     private let delete: SQLiteStatement
     /// One insertion a run table.
     private let append: [SQLiteStatement]
     /// The run tables that hold rows.
-    private var runs: Set<Int> = []
+    private(set) var runs: Set<Int> = []
+    /// The boundary up to which the table holds the log.
+    private(set) var position: Position
+    /// Bytes written since the last checkpoint, beside flushes.
+    var loadedBytes = 0
     private var merge: RecordMerge?
+    private let options: StoreOptions
     private let advance: SQLiteStatement
 
     private static let schema = """
@@ -21,20 +26,32 @@ final class RecordFile {
         CREATE TABLE records (
             name TEXT PRIMARY KEY COLLATE BINARY, sequence INTEGER NOT NULL,
             checksum INTEGER NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
-        """ + RunTables.schema
+        """ + RunTables.schema + schemaUpgradeTo2
 
-    /// A generation with at most this many rows goes straight into the merged table, when there is
-    /// no run: a quiet node never has one.
-    private static let directRowsMaximum = 10_000
+    /// How far a load of rows from a peer has come; at most one row.
+    private static let schemaUpgradeTo2 = """
+        CREATE TABLE load_state (
+            id INTEGER PRIMARY KEY CHECK (id = 1), cursor BLOB, read_at INTEGER NOT NULL,
+            row_count INTEGER NOT NULL, byte_count INTEGER NOT NULL,
+            is_complete INTEGER NOT NULL) STRICT;
+        """
 
     init(path: String, cluster: Identifier, options: StoreOptions) throws(StoreError) {
         let connection = try SQLiteConnection(path: path, access: .create, vfs: options.vfs)
         self.connection = connection
+        self.options = options
         try Pragmas(
             pageBytes: options.tablePageBytes, synchronous: .normal,
             cacheKibibytes: options.tableCacheKibibytes, journalBytesLimit: 64 << 20
         ).apply(toWriter: connection)
-        if try FileFormat.records.check(connection) == false {
+        if let version = try FileFormat.records.check(connection) {
+            if version < FileFormat.records.version {
+                try connection.transaction { () throws(StoreError) in
+                    try connection.execute(Self.schemaUpgradeTo2)
+                    try FileFormat.records.mark(connection)
+                }
+            }
+        } else {
             try connection.transaction { () throws(StoreError) in
                 try connection.execute(Self.schema)
                 let statement = try connection.prepare("INSERT INTO meta VALUES (1, ?, ?, ?, ?)")
@@ -58,6 +75,7 @@ final class RecordFile {
         delete = try connection.prepare("DELETE FROM records WHERE name = ?1 AND sequence <= ?2")
         advance = try connection.prepare(
             "UPDATE meta SET applied_epoch = ?1, applied_sequence = ?2, applied_hash = ?3")
+        position = try Self.position(connection, cluster: cluster)
         var append: [SQLiteStatement] = []
         for slot in 0..<RunTables.count {
             append.append(
@@ -70,8 +88,9 @@ final class RecordFile {
         self.append = append
     }
 
-    /// The boundary up to which the table holds the log.
-    func applied(cluster: Identifier) throws(StoreError) -> Position {
+    private static func position(
+        _ connection: SQLiteConnection, cluster: Identifier
+    ) throws(StoreError) -> Position {
         let statement = try connection.prepare("SELECT * FROM meta")
         defer { statement.reset() }
         guard try statement.step(), let position = Position(statement, column: 2) else {
@@ -94,7 +113,7 @@ final class RecordFile {
     /// - Precondition: `hasFreeRun`, or the caller has merged.
     func apply(_ generation: Generation) throws(StoreError) {
         let entries = generation.sortedNewest()
-        let isDirect = runs.isEmpty && entries.count <= Self.directRowsMaximum
+        let isDirect = runs.isEmpty && entries.count <= options.directRowsMaximum
         let slot = isDirect ? nil : (0..<RunTables.count).first { !runs.contains($0) }
         precondition(isDirect || slot != nil, "a merge has made room for a run")
         let scratch = UnsafeMutableRawBufferPointer.allocate(
@@ -118,9 +137,36 @@ final class RecordFile {
             generation.end.bind(to: advance, at: 1)
             try advance.run()
         }
+        position = generation.end
         if let slot { runs.insert(slot) }
         // The entries live as long as their generation.
         withExtendedLifetime(generation) {}
+    }
+
+    /// Sets the position at which the table stands, on the disk when the call returns.
+    ///
+    /// - Parameter body: what else the transaction does.
+    func setPosition(
+        _ target: Position, with body: () throws(StoreError) -> Void = {}
+    ) throws(StoreError) {
+        try durably { () throws(StoreError) in
+            try body()
+            target.bind(to: advance, at: 1)
+            try advance.run()
+        }
+        position = target
+    }
+
+    /// One transaction that a power loss cannot take back, nor anything before it.
+    func durably(_ body: () throws(StoreError) -> Void) throws(StoreError) {
+        try connection.execute("PRAGMA synchronous = FULL")
+        do throws(StoreError) {
+            try connection.transaction(body)
+        } catch {
+            try connection.execute("PRAGMA synchronous = NORMAL")
+            throw error
+        }
+        try connection.execute("PRAGMA synchronous = NORMAL")
     }
 
     // MARK: Merging
@@ -141,7 +187,8 @@ final class RecordFile {
         if let merge {
             current = merge
         } else {
-            current = try RecordMerge(connection, slots: runs.sorted())
+            current = try RecordMerge(
+                connection, slots: runs.sorted(), rowsMaximum: options.mergeRowsMaximum)
             merge = current
         }
         let isLast = try connection.transaction { () throws(StoreError) in
@@ -163,6 +210,7 @@ final class RecordFile {
     /// - Returns: whether everything committed is now synced.
     func checkpoint() throws(StoreError) -> Bool {
         do throws(StoreError) {
+            loadedBytes = 0
             return try connection.checkpoint(.passive) == 0
         } catch  where error.code == .diskFull || error.code == .busy {
             // The next flush tries again; the transaction itself is in the WAL.

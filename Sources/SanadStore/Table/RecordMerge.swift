@@ -5,12 +5,15 @@ final class RecordMerge {
     /// The name from which the next piece goes on.
     private var next: [UInt8] = []
 
-    /// Bounds of a piece: what a flush that is due meanwhile has to wait for.
-    private static let rowsMaximum = 20_000
+    // Bounds of a piece: what a flush that is due meanwhile has to wait for.
+    private let rowsMaximum: Int
     private static let bytesMaximum = 8 << 20
 
-    init(_ connection: SQLiteConnection, slots: [Int]) throws(StoreError) {
+    init(
+        _ connection: SQLiteConnection, slots: [Int], rowsMaximum: Int
+    ) throws(StoreError) {
         self.slots = slots
+        self.rowsMaximum = rowsMaximum
         rows = try connection.prepare(RunTables.range(of: slots))
     }
 
@@ -26,7 +29,7 @@ final class RecordMerge {
         while try rows.step() {
             let name = rows.buffer(0)
             if let last, name.elementsEqual(last) { continue }
-            if count >= Self.rowsMaximum || bytes >= Self.bytesMaximum {
+            if count >= rowsMaximum || bytes >= Self.bytesMaximum {
                 next = [UInt8](name)
                 return false
             }

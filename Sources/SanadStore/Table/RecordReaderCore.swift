@@ -54,13 +54,14 @@ final class RecordReaderCore {
     /// Takes a consistent view of memory and table.
     func beginSnapshot(_ table: RecordTable) throws(StoreError) -> Snapshot {
         while true {
+            let era = table.era
             try begin.run()
             do throws(StoreError) {
                 // The first read fixes the state of the table that this transaction sees.
                 _ = try applied.step()
                 let stored = Sequence(applied.integer(0))
                 applied.reset()
-                if let (parts, position) = table.parts(after: stored) {
+                if let (parts, position) = table.parts(after: stored, era: era) {
                     return Snapshot(
                         parts: parts, position: position,
                         expires: Clock.monotonic() + snapshotMaximum.nanoseconds)

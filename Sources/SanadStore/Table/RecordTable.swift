@@ -21,8 +21,8 @@ public final class RecordTable: Sendable {
 
     let path: String
     let options: StoreOptions
-    private let memory: Mutex<MemTable>
-    private let file: Mutex<RecordFile>
+    let memory: Mutex<MemTable>
+    let file: Mutex<RecordFile>
     private let points: Mutex<RecordReaderCore?>
     private let callbacks = Mutex(Callbacks())
     private let thread = Mutex<WorkerThread?>(nil)
@@ -36,7 +36,7 @@ public final class RecordTable: Sendable {
         path = directory + "/records.db"
         self.options = options
         let file = try RecordFile(path: path, cluster: cluster, options: options)
-        let applied = try file.applied(cluster: cluster)
+        let applied = file.position
         memory = Mutex(MemTable(applied: applied, bytesMaximum: options.memtableBytes))
         self.file = Mutex(file)
         points = Mutex(nil)
@@ -122,12 +122,29 @@ public final class RecordTable: Sendable {
     /// A reader with a connection of its own.
     public func makeReader() throws(StoreError) -> RecordReader { try RecordReader(table: self) }
 
+    /// Pages of records for a peer, over a connection of their own.
+    public func makeSnapshotReader() throws(StoreError) -> SnapshotReader {
+        try SnapshotReader(path: path, options: options)
+    }
+
+    /// Grows when the table's position was set back.
+    var era: Int { memory.withLock { $0.era } }
+
     /// What memory holds beyond `stored`, and the position that it reaches; nil when a flush has
-    /// taken a part of it away since `stored` was read.
-    func parts(after stored: Sequence) -> (parts: [Generation.Part], position: Position)? {
+    /// taken a part of it away since `stored` was read in this era, or when another one has begun.
+    func parts(
+        after stored: Sequence, era: Int
+    ) -> (parts: [Generation.Part], position: Position)? {
         memory.withLock { memory in
-            memory.parts(after: stored).map { ($0, memory.applied) }
+            guard memory.era == era else { return nil }
+            return memory.parts(after: stored).map { ($0, memory.applied) }
         }
+    }
+
+    /// Tells whoever waits for room, and lets the flush thread look again.
+    func wake(_ isRoomWanted: Bool) {
+        if isRoomWanted { callbacks.withLock { $0.roomAvailable }() }
+        signal.raise()
     }
 
     /// Starts the flush thread.
@@ -157,7 +174,7 @@ public final class RecordTable: Sendable {
         if !mergePiece() { mergeDue = now + Self.mergeDelay }
     }
 
-    private func mergePiece() -> Bool {
+    func mergePiece() -> Bool {
         do throws(StoreError) {
             try file.withLock { file throws(StoreError) in
                 _ = try file.mergePiece()
@@ -191,16 +208,22 @@ public final class RecordTable: Sendable {
 
     private func flush(_ generation: Generation) {
         do throws(StoreError) {
-            try file.withLock { file throws(StoreError) in
+            let isApplied = try file.withLock { file throws(StoreError) in
+                // The table may have been set back while this thread waited for the file.
+                guard memory.withLock({ $0.isFrozen(generation) }) else { return false }
                 // All runs taken: the flush waits for a merge, and writes for the flush.
                 while !file.hasFreeRun { _ = try file.mergePiece() }
                 try file.apply(generation)
+                return true
             }
+            guard isApplied else { return }
             // Room first: the checkpoint works on what is already safe.
-            let wanted = memory.withLock { $0.finishFlush(now: Clock.monotonic()) }
+            let wanted = memory.withLock {
+                $0.finishFlush(generation, now: Clock.monotonic())
+            }
             if wanted { callbacks.withLock { $0.roomAvailable }() }
             if try file.withLock({ file throws(StoreError) in try file.checkpoint() }) {
-                memory.withLock { $0.durable = generation.end }
+                memory.withLock { $0.noteDurable(generation.end) }
             }
         } catch {
             report(error)

@@ -36,6 +36,12 @@ enum RunTables {
         union(slots.map(name), "WHERE name >= ?1") + " ORDER BY name, sequence DESC"
     }
 
+    /// As `range`, of the merged table and some runs only.
+    static func rangeWithRecords(and slots: [Int]) -> String {
+        union(["records"] + slots.map(name), "WHERE name >= ?1 AND name < ?2")
+            + " ORDER BY name, sequence DESC"
+    }
+
     private static func union(_ tables: [String], _ condition: String) -> String {
         tables.map { "SELECT name, sequence, checksum, value FROM \($0) \(condition)" }
             .joined(separator: " UNION ALL ")

@@ -29,6 +29,17 @@ enum StoredName {
     /// The range of all names: a collection's bytes are ASCII.
     static let everything: (lower: [UInt8], upper: [UInt8]) = ([], [0xFF])
 
+    /// Whether bytes are a collection, the program's own ones included, a separator and a key.
+    static func isWellFormed(_ name: UnsafeRawBufferPointer) -> Bool {
+        guard let (collection, key) = split(name), let first = collection.first else {
+            return false
+        }
+        let isOwn = first == UInt8(ascii: "~") && collection.count <= Limits.collectionBytesMaximum
+        return RecordNames.isCollection(
+            isOwn ? UnsafeRawBufferPointer(rebasing: collection.dropFirst()) : collection)
+            && RecordNames.isKey(key)
+    }
+
     static func split(_ name: UnsafeRawBufferPointer) -> (
         collection: UnsafeRawBufferPointer, key: UnsafeRawBufferPointer
     )? {

@@ -36,7 +36,7 @@ struct RunCommand: ParsableCommand {
         // A reader that goes away (a pipe into head) must not end the run without its clean-up; a
         // handler, unlike SIG_IGN, is not inherited by the programs that are started.
         signal(SIGPIPE) { _ in }
-        let temporary = try makeTemporaryDirectory()
+        let temporary = try makeTemporaryDirectory(under: directory)
         do {
             let run = try BenchRun(
                 BenchRun.Options(
@@ -52,25 +52,6 @@ struct RunCommand: ParsableCommand {
         } catch let failure as Failure {
             throw Failure("\(failure)\nlogs and stores are kept in \(temporary)")
         }
-    }
-
-    /// Open to be passed through, since the server of the peer runs as another user.
-    private func makeTemporaryDirectory() throws -> String {
-        var template = Array("\(directory)/sanad-bench.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Failure("\(directory): \(lastError())") }
-        let path = String(
-            decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        guard chmod(path, 0o755) == 0 else { throw Failure("\(path): \(lastError())") }
-        return path
-    }
-
-    private func ownDirectory() throws -> String {
-        guard let path = realpath("/proc/self/exe", nil) else {
-            throw Failure("/proc/self/exe: \(lastError())")
-        }
-        defer { free(path) }
-        let text = String(cString: path)
-        return String(text[..<(text.lastIndex(of: "/") ?? text.startIndex)])
     }
 
     /// On tmpfs, fsync costs nothing, and every figure of a write would be too good.

@@ -25,7 +25,7 @@ struct LogList: ParsableCommand {
         var first: UInt64
         var last: UInt64
         var epoch: UInt64
-        var frames: Int
+        var transactions: UInt64
         var bytes: UInt64
         var sealed: Bool
     }
@@ -37,16 +37,17 @@ struct LogList: ParsableCommand {
                 try JSONLine.print(
                     Row(
                         file: segment.file, first: segment.first.value, last: segment.last.value,
-                        epoch: segment.epoch.value, frames: segment.frames, bytes: segment.bytes,
+                        epoch: segment.epoch.value, transactions: segment.transactionCount,
+                        bytes: segment.bytes,
                         sealed: segment.isSealed))
             }
             return
         }
-        var rows = [["file", "first", "last", "epoch", "frames", "size", "state"]]
+        var rows = [["file", "first", "last", "epoch", "transactions", "size", "state"]]
         for segment in segments {
             rows.append([
                 segment.file, Text.count(segment.first.value), Text.count(segment.last.value),
-                String(segment.epoch.value), Text.count(UInt64(segment.frames)),
+                String(segment.epoch.value), Text.count(segment.transactionCount),
                 Text.bytes(segment.bytes), segment.isSealed ? "sealed" : "active",
             ])
         }
@@ -103,11 +104,11 @@ struct LogShow: ParsableCommand {
                 if wanted.map({ sequence > $0 }) ?? true { left -= 1 }
             }
             guard wanted.map({ sequence > $0 }) ?? true else { return }
-            Terminal.out(json ? jsonLine(frame, sequence, mutation) : line(sequence, mutation))
+            Terminal.out(json ? jsonLine(frame, sequence, mutation) : Self.line(sequence, mutation))
         }
     }
 
-    private func line(_ sequence: Sequence, _ mutation: MutationView) -> String {
+    static func line(_ sequence: Sequence, _ mutation: MutationView) -> String {
         let name =
             String(decoding: mutation.collection, as: UTF8.self) + "/"
             + String(decoding: mutation.key, as: UTF8.self)

@@ -66,9 +66,9 @@ struct MessageTests {
     }
 
     private static func repairs(_ entry: EpochEntry) -> [Message] {
-        let name = RecordName(collection: Array("pupils".utf8), key: Array("amina".utf8))
+        let names = [RecordName(bytes: Array("pupils\tamina".utf8))].compactMap(\.self)
         return [
-            .fetch([]), .fetch([name, name]), .seed(SeedRequest(base: nil, cursor: nil)),
+            .fetch([]), .fetch(names + names), .seed(SeedRequest(base: nil, cursor: nil)),
             .seed(SeedRequest(base: position, cursor: [1, 2, 3])),
             .seeding(Seeding(base: position, offset: 77, history: [entry])), .pageTaken,
         ]
@@ -137,7 +137,7 @@ struct MessageTests {
         let request = ArbiterRequest(
             cluster: .none, identity: StoreIdentity(node: rabat, store: .none), sent: .zero,
             wait: Limits.grantWaitMaximum + Span(nanoseconds: 1), kind: .read)
-        let name = RecordName(collection: [97], key: [97])
+        let name = try #require(RecordName(bytes: [97, 9, 97]))
         let names = [RecordName](repeating: name, count: Limits.fetchNamesMaximum + 1)
         for message in [Message.arbiterRequest(request), .fetch(names)] {
             let bytes = message.encoded()

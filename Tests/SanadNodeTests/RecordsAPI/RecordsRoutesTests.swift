@@ -271,7 +271,10 @@ struct RecordsRoutesTests {
             #expect(try control.request("GET", "/control/history").status == 200)
             #expect(
                 node.gate.commands == [
-                    .promote(acceptLoss: true, reason: "Rabat is lost", dryRun: true),
+                    .carryOut(
+                        OperatorRequest(
+                            action: .promote(acceptLoss: true), reason: "Rabat is lost",
+                            actor: "control socket", dryRun: true)),
                     .sealSegment, .reload, .history,
                 ])
             let silent = try control.request("POST", "/control/promote", #"{"accept_loss":true}"#)

@@ -1,6 +1,7 @@
 import Foundation
 import SanadCore
 import SanadStore
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode
@@ -73,21 +74,74 @@ struct ReplicationTests {
         await marrakech.stop()
     }
 
-    @Test("sync: the primary loses its lease when the standby is gone, and takes no write")
-    func standbyLost() async throws {
+    @Test("sync: a standby that stops in order is let go, and is counted on again when it is back")
+    func standbyStops() async throws {
         let pair = try Pair()
         let (rabat, marrakech) = try await pair.startBoth()
         await marrakech.stop()
-        try await until("rabat is fenced") { !rabat.gate.isWritable }
-        await #expect(throws: SubmitRefusal.self) {
-            try await client.put(rabat.gate, "amina", "1")
-        }
-        #expect(rabat.gate.status.role == "primary")
+        try await until("marrakech is let go") { rabat.gate.status.inSync == ["rabat"] }
+        try await until("rabat is writable alone") { rabat.gate.isWritable }
+        #expect(try await client.put(rabat.gate, "amina", "1").durability == .oneSite)
         let returned = try pair.start("marrakech")
-        try await until("rabat is writable again") { rabat.gate.isWritable }
-        #expect(try await client.put(rabat.gate, "amina", "1").durability == .bothSites)
+        try await until("in sync again") { rabat.gate.status.inSync.count == 2 }
+        #expect(try await client.put(rabat.gate, "amina", "2").durability == .bothSites)
         await rabat.stop()
         await returned.stop()
+    }
+
+    @Test("a switchover loses nothing, and the old primary follows; and back again")
+    func switchover() async throws {
+        let pair = try Pair()
+        let (rabat, marrakech) = try await pair.startBoth()
+        _ = try await client.put(rabat.gate, "amina", "1")
+        let dry = await rabat.gate.operate(.switchover, dryRun: true)
+        #expect(dry.done, "\(dry)")
+        #expect(rabat.gate.isWritable)
+        let there = await rabat.gate.operate(.switchover)
+        #expect(there.done, "\(there)")
+        try await until("marrakech is writable") { marrakech.gate.isWritable }
+        #expect(try await client.put(marrakech.gate, "brahim", "2").durability == .bothSites)
+        let wrong = await rabat.gate.operate(.switchover)
+        #expect(!wrong.done)
+        let back = await marrakech.gate.operate(.switchover)
+        #expect(back.done, "\(back)")
+        try await until("rabat is writable") { rabat.gate.isWritable }
+        #expect(try await client.put(rabat.gate, "chadia", "3").durability == .bothSites)
+        #expect(try rabat.gate.value("amina") == "1")
+        #expect(try rabat.gate.value("brahim") == "2")
+        await rabat.stop()
+        await marrakech.stop()
+    }
+
+    @Test("async: the tail that a promotion cut off goes to quarantine, and the records are right")
+    func rejoin() async throws {
+        let pair = try Pair(mode: "async")
+        let (rabat, marrakech) = try await pair.startBoth()
+        _ = try await client.put(rabat.gate, "amina", "1")
+        _ = try await client.put(rabat.gate, "brahim", "1")
+        try await until("marrakech has it") { try marrakech.gate.value("brahim") == "1" }
+        await marrakech.stop()
+        _ = try await client.put(rabat.gate, "amina", "lost")
+        _ = try await client.put(rabat.gate, "dounia", "lost")
+        await rabat.stop()
+        let promoted = try pair.start("marrakech")
+        try await until("promoted") {
+            await promoted.gate.promote(acceptLoss: true).done
+        }
+        try await until("marrakech is writable") { promoted.gate.isWritable }
+        _ = try await client.put(promoted.gate, "brahim", "2")
+        let returned = try pair.start("rabat")
+        try await until("rabat follows and is whole") {
+            let status = returned.gate.status
+            return status.role == "standby" && status.consistent
+                && status.logEnd == promoted.gate.status.logEnd
+        }
+        #expect(returned.gate.status.quarantineEntries == 1)
+        try await until("rabat applied it") { try returned.gate.value("brahim") == "2" }
+        #expect(try returned.gate.value("amina") == "1")
+        #expect(try returned.gate.value("dounia") == nil)
+        await returned.stop()
+        await promoted.stop()
     }
 
     @Test("a restarted primary takes the role only with its peer's word, in a new epoch")
@@ -124,8 +178,7 @@ struct ReplicationTests {
         }
         await rabat.stop()
         try await until("link is down") { !returned.gate.status.link.connected }
-        let refused = await returned.gate.control(
-            .promote(acceptLoss: false, reason: "test", dryRun: false))
+        let refused = await returned.gate.promote(acceptLoss: false)
         #expect(!refused.done)
         try await until("the grant has expired") {
             returned.gate.status.peerHeardNanoseconds.map {
@@ -133,12 +186,49 @@ struct ReplicationTests {
             } ?? false
         }
         #expect(returned.gate.status.role == "standby")
-        let promoted = await returned.gate.control(
-            .promote(acceptLoss: true, reason: "test", dryRun: false))
+        let promoted = await returned.gate.promote(acceptLoss: true)
         #expect(promoted.done, "\(promoted)")
         try await until("writable") { returned.gate.isWritable }
         #expect(try await client.put(returned.gate, "chadia", "3").durability == .oneSite)
         await returned.stop()
+    }
+
+    @Test("two that operators made primary find each other out, and one gives way")
+    func conflict() async throws {
+        let pair = try Pair()
+        let (rabat, marrakech) = try await pair.startBoth()
+        _ = try await client.put(rabat.gate, "amina", "1")
+        try await until("marrakech has it") { try marrakech.gate.value("amina") == "1" }
+        await marrakech.stop()
+        await rabat.stop()
+
+        let first = try pair.start("marrakech")
+        #expect(await first.gate.operate(.runAlone).done)
+        try await until("marrakech is writable") { first.gate.isWritable }
+        _ = try await client.put(first.gate, "amina", "marrakech")
+        await first.stop()
+
+        let second = try pair.start("rabat")
+        #expect(await second.gate.operate(.runAlone).done)
+        try await until("rabat is writable") { second.gate.isWritable }
+        _ = try await client.put(second.gate, "amina", "rabat")
+        let met = try pair.start("marrakech")
+        try await until("both stop") {
+            second.gate.status.conflict != nil && met.gate.status.conflict != nil
+                && !second.gate.isWritable && !met.gate.isWritable
+        }
+        let stake = await met.gate.operate(.rejoin, dryRun: true)
+        #expect(
+            stake.lines.contains { $0.contains("2 transactions after it: they go") }, "\(stake)")
+        #expect(await met.gate.operate(.rejoin).done)
+        try await until("rabat is primary again") { second.gate.isWritable }
+        try await until("marrakech has rabat's records") {
+            try met.gate.status.consistent && met.gate.value("amina") == "rabat"
+        }
+        #expect(met.gate.status.quarantineEntries == 1)
+        try await until("in sync") { second.gate.status.inSync.count == 2 }
+        await second.stop()
+        await met.stop()
     }
 
     @Test("a repeated idempotency key gives the first answer and writes nothing")
@@ -176,8 +266,7 @@ struct ReplicationTests {
         try await until("every grant has expired") {
             SystemClock.instant.since(started) > .milliseconds(1_200)
         }
-        let refused = await returned.gate.control(
-            .promote(acceptLoss: false, reason: "test", dryRun: false))
+        let refused = await returned.gate.promote(acceptLoss: false)
         #expect(!refused.done)
         #expect(refused.lines.contains { $0.contains("may have taken over") }, "\(refused)")
         await returned.stop()

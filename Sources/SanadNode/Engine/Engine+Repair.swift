@@ -1,0 +1,196 @@
+import Logging
+import SanadCore
+import SanadStore
+
+// A store that gives something up or takes everything anew; and the log that is no longer needed.
+
+extension Engine {
+    /// What the store says of itself when the engine starts.
+    static func recover(
+        _ store: Store, _ reader: LogReader, cluster: Identifier
+    ) throws(StoreError) -> (state: RecoveredState, appliedOffset: UInt64) {
+        let database = store.nodeDatabase
+        let applied = store.table.applied
+        let appliedOffset = try offset(after: applied, store, reader)
+        let begin = Sequence(store.log.first.value - 1)
+        let state = RecoveredState(
+            record: try database.clusterRecord() ?? .initial(cluster: cluster),
+            history: try database.history(), logEnd: store.log.end,
+            logEndOffset: store.log.endOffset, logBegin: begin,
+            committed: max(applied, store.log.knownCommitted), applied: applied,
+            repair: try repair(store), fence: try database.fence(),
+            conflict: try database.conflict())
+        return (state, appliedOffset)
+    }
+
+    /// Bytes of the log up to and with `sequence`.
+    private static func offset(
+        after sequence: Sequence, _ store: Store, _ reader: LogReader
+    ) throws(StoreError) -> UInt64 {
+        guard sequence < store.log.end.sequence else { return store.log.endOffset }
+        let next = try reader.read(after: sequence, maximumBytes: 1).first
+        return next?.header.logOffset ?? store.log.endOffset
+    }
+
+    private static func repair(_ store: Store) throws(StoreError) -> StoreRepair? {
+        guard let plan = try store.nodeDatabase.repairPlan() else { return nil }
+        let from = plan.consistentFrom ?? plan.base?.sequence ?? .zero
+        switch plan.kind {
+        case .rejoin:
+            let names = try store.nodeDatabase.repairNamesLeft()
+            return .rejoin(namesLeft: names > 0, consistentFrom: from)
+        case .reseed:
+            let progress = try store.loadProgress()
+            return .seed(
+                base: plan.base, cursor: progress?.cursor, isLoaded: plan.phase == .catchUp,
+                consistentFrom: max(from, progress?.readAt ?? .zero))
+        }
+    }
+
+    func performRepair(_ effect: Effect) throws(StoreError) {
+        switch effect {
+        case .readNames(let limit):
+            followUps.append(.names(try store.nodeDatabase.repairNames(limit: limit)))
+        case .readRecords(let names): snapshots.readRows(names)
+        case .replaceRecords(let rows, _): try replaceRecords(rows)
+        case .openSnapshot: snapshots.open()
+        case .readPage(let name): snapshots.readPage(after: name)
+        case .beginLoad(let base, let offset, let history):
+            try store.beginLoad(base: base, offset: offset, history: history)
+            applier.restart(at: base.sequence, offset: offset)
+        case .loadPage(let rows, _): try loadPage(rows)
+        case .finishLoad: try store.finishLoad()
+        case .endRepair:
+            isRepairEnding = true
+            store.table.requestFlush()
+        case .emptyStore(let keepsOld, let reason): try emptyStore(keepsOld, reason)
+        default: preconditionFailure("only effects of a repair come here")
+        }
+    }
+
+    // MARK: The cut
+
+    func cut(after position: Position) throws(StoreError) {
+        flushAppends()
+        let entry = try store.log.cut(
+            after: position, reason: "cut off by a failover",
+            wallMilliseconds: now.wallMilliseconds, repairsTable: true)
+        let applied = store.table.applied
+        applier.restart(at: applied, offset: try Self.offset(after: applied, store, reader))
+        quarantineEntries = try store.nodeDatabase.quarantine().count
+        if let entry {
+            log.warning(
+                "moved the log's tail to quarantine",
+                ["log.position": "\(position)", "quarantine": "\(entry)"])
+        }
+        let names = try store.nodeDatabase.repairNamesLeft()
+        followUps.append(.logCut(offset: store.log.endOffset, namesLeft: names > 0))
+    }
+
+    // MARK: Rows from the primary
+
+    private func replaceRecords(_ rows: [UInt8]) throws(StoreError) {
+        guard let page = decode(rows) else { return }
+        do throws(StoreError) {
+            try store.repair(with: page)
+            followUps.append(.recordsReplaced)
+        } catch  where error.code == .staleRows {
+            // The primary's table had not come as far as this one's; the same names again.
+            log.notice("the primary's rows were too old; asking again")
+            followUps.append(.recordsReplaced)
+        }
+    }
+
+    private func loadPage(_ rows: [UInt8]) throws(StoreError) {
+        guard let page = decode(rows) else { return }
+        try store.load(page)
+        followUps.append(.pageLoaded)
+    }
+
+    private func decode(_ rows: [UInt8]) -> RecordPage? {
+        do throws(RecordPageError) {
+            return try RecordPage(decoding: rows)
+        } catch {
+            dropLink(reason: "a page of records from the peer is damaged: \(error)")
+            return nil
+        }
+    }
+
+    /// The plan ends when a power loss can no longer take the table back before it.
+    func endRepairIfDurable() {
+        guard isRepairEnding else { return }
+        do throws(StoreError) {
+            isRepairEnding = try !store.endRepairIfComplete()
+        } catch {
+            fatalProblem = String(describing: error)
+        }
+    }
+
+    // MARK: Rows for the standby
+
+    func snapshotOpened(_ base: Position) {
+        do throws(StoreError) {
+            let offset = try Self.offset(after: base.sequence, store, reader)
+            feed(.snapshotOpened(base: base, offset: offset))
+        } catch {
+            snapshotFailed(error)
+        }
+    }
+
+    func snapshotFailed(_ error: StoreError) {
+        guard error.code == .corrupt else {
+            log.error("the record table cannot be read for the peer", ["error": "\(error)"])
+            return dropLink(reason: "the record table cannot be read for the peer: \(error)")
+        }
+        feed(.storeFailed(String(describing: error)))
+    }
+
+    // MARK: A new store
+
+    private func emptyStore(_ keepsOld: Bool, _ reason: String) throws(StoreError) {
+        try store.planReseed(
+            keepOld: keepsOld, reason: reason, wallMilliseconds: now.wallMilliseconds)
+        restartReason = reason
+        dropLink(reason: "this node starts anew with an empty store: \(reason)", redial: false)
+    }
+
+    // MARK: Retention
+
+    /// Removes what nobody needs any more, and what goes beyond the bounds.
+    func retainLog() {
+        guard now.instant >= retentionDue else { return }
+        retentionDue = now.instant + Limits.retentionInterval
+        do throws(StoreError) {
+            try removeSegments()
+        } catch {
+            log.error("old log cannot be removed", ["error": "\(error)"])
+        }
+    }
+
+    private func removeSegments() throws(StoreError) {
+        let segments = try store.log.segments()
+        let free = try store.freeBytes()
+        let durable = store.table.durablePosition
+        let needs = replica.neededFrom?.next
+        let decision = options.retention.decide(
+            segments: segments, standbyNeeds: needs, tableDurable: durable.sequence,
+            nowWallMilliseconds: now.wallMilliseconds, freeBytes: free)
+        bytesUntilLost = needs.map {
+            options.retention.bytesUntilLost(
+                segments: segments, standbyNeeds: $0, freeBytes: free)
+        }
+        guard decision.keepFrom > store.log.first else { return }
+        let removed = try store.log.removeSegments(before: decision.keepFrom, durable: durable)
+        guard removed.files > 0 else { return }
+        log.notice(
+            "removed old log",
+            [
+                "files": "\(removed.files)", "bytes": "\(removed.bytes)",
+                "from": "\(store.log.first)",
+            ])
+        if decision.isStandbyLeftBehind {
+            log.warning("\(options.replica.peer) is left behind: it has to take a snapshot")
+        }
+        feed(.logTrimmed(Sequence(store.log.first.value - 1)))
+    }
+}

@@ -1,0 +1,196 @@
+public import SanadCore
+
+/// How large a record table is, about.
+public struct TableEstimate: Hashable, Sendable {
+    /// Pages in use times their size: records, their names, and the tables' own overhead. Right
+    /// to a factor of about 1.5 after many changes of random records.
+    public var bytes: UInt64
+    /// `bytes` divided by the mean size of the first thousand rows: an order of magnitude.
+    public var records: UInt64
+}
+
+/// Reads a primary's record table for a peer that repairs or makes anew its own.
+///
+/// It sees `records.db` only, not what waits in memory: rows are as of the table's flushed
+/// position, which each page tells, and the peer applies the log from there. It has a read-only
+/// connection of its own; each call is one short read transaction. Any thread may call it; calls
+/// take turns.
+public final class SnapshotReader: Sendable {
+    private let core: TakingTurns<SnapshotReaderCore>
+
+    init(path: String, options: StoreOptions) throws(StoreError) {
+        core = TakingTurns(try SnapshotReaderCore(path: path, options: options))
+    }
+
+    /// Live records in the order of their names.
+    ///
+    /// - Parameters:
+    ///   - name: the last name of the page before, as the table stores it; nil for the first page.
+    ///   - maximumBytes: the page ends with the row that reaches this size; at most
+    ///     `Limits.recordPageBytesTarget`.
+    /// - Throws: `.corrupt` for a row whose checksum does not match.
+    public func page(
+        after name: [UInt8]?, maximumBytes: Int = Limits.recordPageBytesTarget
+    ) throws(StoreError) -> RecordPage {
+        try core.use { core throws(StoreError) in
+            try core.page(
+                after: name ?? [], maximumBytes: min(maximumBytes, Limits.recordPageBytesTarget))
+        }
+    }
+
+    /// The rows of some names, at most `Limits.repairNamesMaximum` of them: of the first of them,
+    /// in their order, as many as fit a page. The page has a row for a name without a record too.
+    public func rows(names: [RecordName]) throws(StoreError) -> RecordPage {
+        try core.use { core throws(StoreError) in try core.rows(names) }
+    }
+
+    /// The table's size for a progress report; reads a thousand rows.
+    public func estimate() throws(StoreError) -> TableEstimate {
+        try core.use { core throws(StoreError) in try core.estimate() }
+    }
+}
+
+/// The work of a snapshot reader, for one thread at a time.
+final class SnapshotReaderCore {
+    private let connection: SQLiteConnection
+    private let point: SQLiteStatement
+    private let applied: SQLiteStatement
+    /// One look into each run table.
+    private let probes: [SQLiteStatement]
+    /// The scan over the merged table and the runs that held rows at the last call.
+    private var scan: (slots: [Int], statement: SQLiteStatement)?
+
+    init(path: String, options: StoreOptions) throws(StoreError) {
+        connection = try SQLiteConnection(path: path, access: .readOnly, vfs: options.vfs)
+        try Pragmas.apply(toReader: connection, cacheKibibytes: 4 << 10)
+        point = try connection.prepare(RunTables.point)
+        applied = try connection.prepare(
+            "SELECT applied_epoch, applied_sequence, applied_hash FROM meta")
+        var probes: [SQLiteStatement] = []
+        for slot in 0..<RunTables.count {
+            probes.append(
+                try connection.prepare("SELECT 1 FROM \(RunTables.name(slot)) LIMIT 1"))
+        }
+        self.probes = probes
+    }
+
+    func page(after: [UInt8], maximumBytes: Int) throws(StoreError) -> RecordPage {
+        try reading { position throws(StoreError) in
+            let (slots, scan) = try currentScan()
+            defer { scan.reset() }
+            var builder = RecordPageBuilder(
+                .range, after: after, capacity: maximumBytes + (64 << 10))
+            scan.bind(1, copyingText: after.isEmpty ? [] : StoredName.successor(after))
+            scan.bind(2, copyingText: StoredName.everything.upper)
+            var last: [UInt8] = []
+            var isLast = true
+            while try scan.step() {
+                let name = scan.buffer(0)
+                // Older rows of the same name; with one table there are none.
+                if !slots.isEmpty {
+                    if name.elementsEqual(last) { continue }
+                    last.removeAll(keepingCapacity: true)
+                    last.append(contentsOf: name)
+                }
+                try append(scan, name, to: &builder, keepsDeletions: false)
+                if builder.rowCount > 0, builder.bytes.count >= maximumBytes {
+                    isLast = false
+                    break
+                }
+            }
+            return try checked(builder.finish(position: position, isLast: isLast))
+        }
+    }
+
+    func rows(_ names: [RecordName]) throws(StoreError) -> RecordPage {
+        let wanted = Set(names.prefix(Limits.repairNamesMaximum).map(\.bytes))
+            .sorted { $0.lexicographicallyPrecedes($1) }
+        return try reading { position throws(StoreError) in
+            var builder = RecordPageBuilder(.names, after: [], capacity: 256 << 10)
+            for name in wanted {
+                defer { point.reset() }
+                point.bind(1, copyingText: name)
+                if try point.step() {
+                    try append(point, point.buffer(0), to: &builder, keepsDeletions: true)
+                } else {
+                    name.withUnsafeBytes {
+                        builder.append(name: $0, sequence: 0, checksum: 0, value: nil)
+                    }
+                }
+                if builder.bytes.count >= Limits.recordPageBytesTarget { break }
+            }
+            return try checked(builder.finish(position: position, isLast: false))
+        }
+    }
+
+    func estimate() throws(StoreError) -> TableEstimate {
+        try reading { _ throws(StoreError) in
+            let pages = try connection.integer("PRAGMA page_count") ?? 0
+            let unused = try connection.integer("PRAGMA freelist_count") ?? 0
+            let size = try connection.integer("PRAGMA page_size") ?? 0
+            let bytes = (pages - min(pages, unused)) * size
+            let (_, scan) = try currentScan()
+            defer { scan.reset() }
+            scan.bind(1, copyingText: [])
+            scan.bind(2, copyingText: StoredName.everything.upper)
+            var (rows, rowBytes): (UInt64, UInt64) = (0, 0)
+            while rows < 1_000, try scan.step() {
+                rows += 1
+                rowBytes += UInt64(scan.buffer(0).count + scan.buffer(3).count + 20)
+            }
+            return TableEstimate(
+                bytes: bytes, records: rows < 1_000 ? rows : bytes / (rowBytes / rows))
+        }
+    }
+
+    /// One read transaction, and the position of which it sees the state.
+    private func reading<Result>(
+        _ body: (Position) throws(StoreError) -> Result
+    ) throws(StoreError) -> Result {
+        try connection.execute("BEGIN")
+        defer { connection.rollBack() }
+        defer { applied.reset() }
+        guard try applied.step(), let position = Position(applied, column: 0) else {
+            throw StoreError(
+                .corrupt, operation: "read the record table", path: connection.path,
+                message: "the meta row is missing or malformed")
+        }
+        return try body(position)
+    }
+
+    /// Scans over empty runs cost as much as over full ones, so they are left out.
+    private func currentScan() throws(StoreError) -> (slots: [Int], statement: SQLiteStatement) {
+        var slots: [Int] = []
+        for (slot, probe) in probes.enumerated() {
+            if try probe.step() { slots.append(slot) }
+            probe.reset()
+        }
+        if let scan, scan.slots == slots { return scan }
+        let made = (slots, try connection.prepare(RunTables.rangeWithRecords(and: slots)))
+        scan = made
+        return made
+    }
+
+    private func append(
+        _ row: SQLiteStatement, _ name: UnsafeRawBufferPointer, to builder: inout RecordPageBuilder,
+        keepsDeletions: Bool
+    ) throws(StoreError) {
+        if row.isNull(3) {
+            guard keepsDeletions else { return }
+            return builder.append(name: name, sequence: 0, checksum: 0, value: nil)
+        }
+        builder.append(
+            name: name, sequence: row.integer(1), checksum: row.integer(2), value: row.buffer(3))
+    }
+
+    /// The page, after every row's checksum was found right.
+    private func checked(_ bytes: [UInt8]) throws(StoreError) -> RecordPage {
+        do throws(RecordPageError) {
+            return try RecordPage(decoding: bytes)
+        } catch {
+            throw StoreError(
+                .corrupt, operation: "read a page of records", path: connection.path,
+                message: "\(error)", hint: "keep the file, and reseed this node from its peer")
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import SanadCore
+import Testing
+
+@testable import SanadStore
+
+extension FaultTests {
+    @Test("A migration is done wholly or not at all, whichever write fails")
+    func migrationFaults() throws {
+        try #require(FaultyFileSystem.registered)
+        let broken = StoreOptions.faulty
+        var calls = 0
+        var failed = 1
+        while failed > 0 {
+            let fixture = try Fixture(inMemory: true)
+            try NodeDatabaseTests.makeVersion1(fixture)
+            FaultyFileSystem.arm(after: calls, tearing: true)
+            _ = try? Fixture.open(fixture.path, broken)
+            failed = FaultyFileSystem.disarm()
+            #expect(try fixture.open().nodeDatabase.history().count == 1)
+            calls += 1
+        }
+        #expect(calls > 5)
+    }
+
+    @Test("A cut that leaves a repair is finished after the N-th write failed")
+    func everyWriteOfARepair() throws {
+        try #require(FaultyFileSystem.registered)
+        var calls = 0
+        while try isBrokenRepair(after: calls) { calls += 1 }
+        #expect(calls > 10)
+    }
+
+    /// - Returns: whether a write failed.
+    private func isBrokenRepair(after calls: Int) throws -> Bool {
+        let world = try Rejoin(seed: 21)
+        try world.part(tail: 8)
+        try world.flush(world.standby)
+        try world.flush(world.primary)
+        world.closeStandby()
+        world.fixture.options.vfs = FaultyFileSystem.name
+        try world.openStandby()
+        FaultyFileSystem.arm(after: calls, tearing: calls % 2 == 0)
+        do {
+            _ = try world.standby.log.cut(
+                after: world.fork, reason: "fork", wallMilliseconds: 1, repairsTable: true)
+            let names = try world.standby.nodeDatabase.repairNames(limit: 1_000)
+            let reader = try world.primary.table.makeSnapshotReader()
+            try world.standby.repair(with: try reader.rows(names: names))
+        } catch {
+            // What counts is what the next start finds.
+        }
+        let failed = FaultyFileSystem.disarm()
+        world.closeStandby()
+        world.fixture.options.vfs = nil
+        try world.openStandby()
+        let standby = world.standby
+        if standby.log.end != world.fork {
+            _ = try standby.log.cut(
+                after: world.fork, reason: "fork", wallMilliseconds: 1, repairsTable: true)
+        }
+        if try standby.nodeDatabase.repairNamesLeft() > 0 { try world.fetch(limit: 1_000) }
+        try standby.follow(world.frames)
+        #expect(try standby.isTableConsistent(), "after \(calls) calls")
+        #expect(
+            try standby.dump() == world.expected(at: standby.log.end.sequence),
+            "after \(calls) calls")
+        return failed > 0
+    }
+
+    @Test("A reseed goes on after the N-th write failed")
+    func everyWriteOfAReseed() throws {
+        try #require(FaultyFileSystem.registered)
+        var calls = 0
+        while try isBrokenReseed(after: calls) { calls += 1 }
+        #expect(calls > 10)
+    }
+
+    private func isBrokenReseed(after calls: Int) throws -> Bool {
+        let world = try Rejoin(seed: 22)
+        try world.part(tail: 3)
+        try world.flush(world.primary)
+        try world.standby.planReseed(keepOld: false, reason: "test", wallMilliseconds: 1)
+        world.closeStandby()
+        world.fixture.options.vfs = FaultyFileSystem.name
+        FaultyFileSystem.arm(after: calls, tearing: calls % 2 == 0)
+        do {
+            try world.openStandby()
+            try seed(world)
+        } catch {
+            // What counts is what the next start finds.
+        }
+        let failed = FaultyFileSystem.disarm()
+        world.closeStandby()
+        world.fixture.options.vfs = nil
+        try world.openStandby()
+        if try world.standby.nodeDatabase.repairPlan()?.phase == .load { try seed(world) }
+        try world.standby.follow(world.frames)
+        #expect(try world.standby.isTableConsistent(), "after \(calls) calls")
+        #expect(
+            try world.standby.dump() == world.expected(at: world.standby.log.end.sequence),
+            "after \(calls) calls")
+        return failed > 0
+    }
+
+    private func seed(_ world: Rejoin) throws {
+        let reader = try world.primary.table.makeSnapshotReader()
+        let base = world.primary.table.flushedPosition
+        let offset = try #require(world.frames.first { $0.position == base }).header.logEnd
+        try world.standby.beginLoad(base: base, offset: offset, history: [])
+        var isLast = false
+        while !isLast {
+            let page = try reader.page(
+                after: world.standby.loadProgress()?.cursor, maximumBytes: 500)
+            try world.standby.load(page)
+            isLast = page.isLast
+        }
+        try world.standby.finishLoad()
+    }
+}

@@ -113,8 +113,14 @@ extension Replica {
     ) {
         guard role == .primary, let asked = change else { return }
         if answer.view.record == asked.record { return didChange(asked, answer, &effects) }
-        // Beyond the version that was to be replaced, no copy of the question can be accepted.
-        guard answer.view.record.version > asked.expected else { return }
+        let version = answer.view.record.version
+        guard version > asked.expectedHighest else {
+            // The arbiter is behind what this primary knows: the change brings it up to date, too.
+            guard version != asked.expected, answer.echo >= asked.sent else { return }
+            change?.expected = version
+            return askForChange(now, &effects)
+        }
+        // Beyond every version that was to be replaced, no copy of the question can be accepted.
         change = nil
         if asked.purpose == .join { isJoining = false }
     }
@@ -135,6 +141,7 @@ extension Replica {
         case .push: runsAlone = false
         case .join:
             isJoining = false
+            runsAlone = false
             report(.notice, "\(options.peer) is in sync again from \(record.since)", &effects)
         case .degrade: degraded(&effects)
         }

@@ -27,11 +27,14 @@ extension Replica {
             return "the arbiter does not answer, and its lease on the primary may stand; "
                 + "'sanadctl run-alone' takes the role without it"
         }
-        return isSafeToPromote || acceptLoss
+        return isKnownToHaveAll || acceptLoss
             ? nil
             : "acknowledged writes can be missing here; "
                 + "see what would be lost, then repeat with --accept-loss"
     }
+
+    /// Nothing can be missing here, and the arbiter's record is not older than this node's.
+    private var isKnownToHaveAll: Bool { isSafeToPromote && !isArbiterBehind }
 
     private var barrier: String? {
         if let storeProblem { return storeProblem }
@@ -75,8 +78,9 @@ extension Replica {
             return "this store is the only one in sync: it may be the last copy of what was "
                 + "acknowledged"
         }
-        return isLinked
-            ? nil : "\(options.peer) is not linked: there is nobody to take records from"
+        return isLinked && record.primary == options.peer
+            ? nil
+            : "\(options.peer) is not linked, or not primary: there is nobody to take records from"
     }
 
     mutating func carryOut(
@@ -91,7 +95,7 @@ extension Replica {
             begin(
                 Bid(
                     phase: .veto, reason: reason, needsVeto: false,
-                    acceptsLoss: acceptLoss && !isSafeToPromote), now, &effects)
+                    acceptsLoss: acceptLoss && !isKnownToHaveAll), now, &effects)
         case .switchover: handOver = .draining(until: now.instant + Limits.drainTimeout)
         case .runAlone: runAlone(reason, now, &effects)
         case .fence: raiseFence(reason, now, &effects)
@@ -114,7 +118,7 @@ extension Replica {
         if role == .primary { effects.append(.abandonWrites(reason: "a new epoch begins")) }
         record = ClusterRecord(
             cluster: options.cluster, version: record.version + 1, epoch: nextEpoch,
-            primary: options.identity.node, inSync: [options.identity], since: logEnd)
+            primary: options.identity.node, inSync: [options.identity], since: durable)
         effects.append(.persist(record))
         standbyMark = StandbyMark(durable: logEnd.sequence, offset: logEndOffset)
         becomePrimary(reason: reason, isOverride: true, now, &effects)

@@ -6,6 +6,9 @@ extension Replica {
         proposal = nil
         boundaryQuestion = nil
         isFollowing = false
+        isResumeDue = false
+        isGreetingStale = false
+        pagesOfOldLink = pagesLoading
         effects.append(.send(.hello(hello)))
     }
 
@@ -28,6 +31,7 @@ extension Replica {
         proposal = nil
         boundaryQuestion = nil
         isFollowing = false
+        isResumeDue = false
         peerLeaves = false
         seeding = nil
         shipper.stop()
@@ -134,11 +138,12 @@ extension Replica {
         let common = commonReign(with: peer)
         let own = history[(common.map { $0.own + 1 } ?? 0)...]
         let theirs = peer.history[(common.map { $0.theirs + 1 } ?? 0)...]
-        let isForked =
-            !own.isEmpty && !theirs.isEmpty && (own + theirs).contains { $0.isOverride }
+        let haveBothReigned =
+            (!own.isEmpty && !theirs.isEmpty) || (role == .primary && peer.isPrimary)
+        let isForked = haveBothReigned && (own + theirs).contains { $0.isOverride }
         let isSameVersion =
             !options.hasArbiter && peer.record.version == record.version && peer.record != record
-        guard isForked || isSameVersion || (role == .primary && peer.isPrimary) else { return nil }
+        guard isForked || isSameVersion else { return nil }
         return
             "two primaries: \(peer.identity.node) of epoch \(peer.record.epoch) and this node of "
             + "epoch \(record.epoch); choose with 'sanadctl rejoin' on the one that gives way"
@@ -189,13 +194,30 @@ extension Replica {
         if proposed.version <= record.version {
             return "version \(proposed.version) is not newer than \(record.version)"
         }
-        let isBehind =
-            (proposed.since.epoch, proposed.since.sequence) < (logEnd.epoch, logEnd.sequence)
-        if proposed.epoch > record.epoch, record.isInSync(options.identity), isBehind {
-            return "this node's log reaches \(logEnd), the proposer's only \(proposed.since): "
-                + "it has lost acknowledged records"
+        if record.primary == nil, repair != nil {
+            return "this store was emptied and waits for a snapshot of an older cluster"
         }
-        return nil
+        guard proposed.epoch > record.epoch, let mark = markOfLoss(proposed.since, peer) else {
+            return nil
+        }
+        return "this node knows of \(mark), and the proposer's log ends at \(proposed.since): "
+            + "it has lost acknowledged records"
+    }
+
+    /// What a log that ends at `end` should have and has not, by what this node knows.
+    private func markOfLoss(_ end: Position, _ peer: Hello) -> Sequence? {
+        if record.isInSync(options.identity),
+            (end.epoch, end.sequence) < (logEnd.epoch, logEnd.sequence)
+        {
+            return logEnd.sequence
+        }
+        // The record was made by who had this much durable.
+        if (end.epoch, end.sequence) < (record.since.epoch, record.since.sequence) {
+            return record.since.sequence
+        }
+        // What the peer itself called committed when it led this node.
+        return history.last?.node == peer.identity.node && end.sequence < committed
+            ? committed : nil
     }
 
     private mutating func proposalAnswered(
@@ -220,6 +242,7 @@ extension Replica {
             record = asked.record
             effects.append(.persist(record))
             becomePrimary(reason: reason, now, &effects)
+            guard !isGreetingStale else { return regreet(&effects) }
             if case .open(let peer) = link { lead(peer, now, &effects) }
         }
     }

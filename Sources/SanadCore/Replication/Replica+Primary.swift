@@ -87,10 +87,10 @@ extension Replica {
     mutating func appended(_ position: Position, _ offset: UInt64, _ effects: inout [Effect]) {
         durable = position
         durableOffset = offset
-        if role != .primary {
-            learnCommitted(min(committedByPrimary, position.sequence), &effects)
-            sendProgress(&effects)
-        }
+        guard role != .primary else { return }
+        if isResumeDue, isLinked, role == .standby { return followFromHere(&effects) }
+        learnCommitted(min(committedByPrimary, position.sequence), &effects)
+        sendProgress(&effects)
     }
 
     /// Moves the commit mark as far as the rules allow. Without a lease it stays.
@@ -208,6 +208,7 @@ extension Replica {
     }
 
     mutating func begin(after position: Position, offset: UInt64, _ effects: inout [Effect]) {
+        isGreetingStale = true
         shipper.start(after: position, offset: offset)
         standbyMark = StandbyMark(durable: position.sequence, offset: offset)
         report(.notice, "\(options.peer) follows from \(position)", &effects)

@@ -82,6 +82,16 @@ extension Replica {
         guard let peer = peerHello, peer.record.primary == nil, proposal == nil,
             now.instant >= retryAt
         else { return }
+        // A cluster whose two stores are empty can be an old one: the arbiter would know.
+        if options.hasArbiter, arbiter.view == nil {
+            return reportOnce(
+                .notice, "a new cluster waits for its arbiter's first answer", &effects)
+        }
+        guard repair == nil else {
+            return reportOnce(
+                .error, "this store was emptied and waits for a snapshot, and \(options.peer) has "
+                    + "none: put a store that was kept back", &effects)
+        }
         switch (options.isInitialPrimary, peer.isInitialPrimary) {
         case (true, true):
             reportOnce(.error, "both nodes have node.initial_role primary; change one", &effects)
@@ -110,7 +120,7 @@ extension Replica {
         next.version += 1
         next.epoch = nextEpoch
         next.primary = options.identity.node
-        next.since = logEnd
+        next.since = durable
         if !options.listsStandby { next.inSync = [options.identity] }
         return Proposal(record: next, purpose: .takeRole(reason: reason), sent: now.instant)
     }
@@ -173,7 +183,7 @@ extension Replica {
         return ClusterRecord(
             cluster: options.cluster, version: max(record.version, present.version) + 1,
             epoch: max(nextEpoch, present.epoch.next), primary: options.identity.node,
-            inSync: members, since: logEnd)
+            inSync: members, since: durable)
     }
 
     var bidDeadline: Instant {

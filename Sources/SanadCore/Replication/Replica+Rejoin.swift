@@ -87,12 +87,21 @@ extension Replica {
         }
         switch (packet.purpose, repair) {
         case (.rows, .rejoin(true, let from)?):
-            repair = .rejoin(namesLeft: true, consistentFrom: max(from, packet.readAt))
+            guard packet.readAt >= logBegin else {
+                return diverge(
+                    "the primary's records are those of \(packet.readAt), and this log begins "
+                        + "after \(logBegin)", &effects)
+            }
+            // Rows from before the fork set the table back: the log is replayed over them.
+            repair = .rejoin(
+                namesLeft: true, consistentFrom: max(from, packet.readAt, applied))
+            applied = min(applied, packet.readAt)
             effects.append(.replaceRecords(packet.rows, readAt: packet.readAt))
         case (.snapshot, .seed(let base?, let cursor, false, let from)?):
             repair = .seed(
                 base: base, cursor: cursor, isLoaded: packet.isLast,
                 consistentFrom: max(from, packet.readAt))
+            pagesLoading += 1
             effects.append(.loadPage(packet.rows, readAt: packet.readAt))
         default: drop("a page of records that nobody asked for", &effects)
         }
@@ -125,8 +134,21 @@ extension Replica {
         effects.append(.emptyStore(keepingOld: false, reason: words))
     }
 
+    /// All pages are there, and the log has to continue them.
+    mutating func goOnSeeded(_ lead: Lead, _ effects: inout [Effect]) {
+        let isContinued = lead.bound == logEnd && lead.bound.sequence >= lead.logBegin
+        guard !isContinued else { return askForSeed(&effects) }
+        let words = "the primary's log does not continue the snapshot that was taken"
+        report(.warning, "\(words): beginning anew", &effects)
+        // What this log has and the primary's has not is kept for people.
+        effects.append(.emptyStore(keepingOld: lead.bound != logEnd, reason: words))
+    }
+
     mutating func askForSeed(_ effects: inout [Effect]) {
         guard case .seed(let base, let cursor, let isLoaded, _) = repair else { return }
+        guard pagesLoading == 0 else {
+            return drop("pages of the last connection are still being written", &effects)
+        }
         if isLoaded { return followFromHere(&effects) }
         effects.append(.send(.seed(SeedRequest(base: base, cursor: cursor))))
     }
@@ -158,11 +180,17 @@ extension Replica {
     }
 
     private mutating func didLoad(_ effects: inout [Effect]) {
-        guard case .seed(_, _, let isLoaded, let from) = repair else { return }
-        effects.append(.send(.pageTaken))
-        guard isLoaded else { return }
+        guard case .seed(_, _, let isLoaded, let from) = repair, pagesLoading > 0 else { return }
+        pagesLoading -= 1
+        let isOfThisLink = pagesOfOldLink == 0
+        if isOfThisLink {
+            effects.append(.send(.pageTaken))
+        } else {
+            pagesOfOldLink -= 1
+        }
+        guard isLoaded, pagesLoading == 0 else { return }
         effects.append(.finishLoad(consistentFrom: from))
-        followFromHere(&effects)
+        if isOfThisLink { followFromHere(&effects) }
         finishRepair(&effects)
     }
 

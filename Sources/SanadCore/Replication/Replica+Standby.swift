@@ -73,7 +73,9 @@ extension Replica {
         guard lead.bound.sequence <= logEnd.sequence else {
             return drop("the peer's bound is beyond this log", &effects)
         }
-        if case .seed = repair { return askForSeed(&effects) }
+        if case .seed(_, _, let isLoaded, _) = repair {
+            return isLoaded ? goOnSeeded(lead, &effects) : askForSeed(&effects)
+        }
         if lead.bound.sequence < lead.logBegin { return losePlace(lead, &effects) }
         if lead.bound == logEnd { return prepareToFollow(&effects) }
         boundaryQuestion = .fork(lead.bound)
@@ -114,8 +116,12 @@ extension Replica {
         storeFailed("\(reason); seed this store anew with 'sanadctl reseed'", &effects)
     }
 
+    /// The primary takes the end that it is told for durable here.
     mutating func followFromHere(_ effects: inout [Effect]) {
+        isResumeDue = durable != logEnd
+        guard !isResumeDue else { return }
         isFollowing = true
+        isGreetingStale = true
         effects.append(.send(.resume(logEnd)))
     }
 

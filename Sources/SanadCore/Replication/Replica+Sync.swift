@@ -31,6 +31,7 @@ extension Replica {
         record = next
         effects.append(.persist(next))
         isJoining = false
+        runsAlone = false
         propose(Proposal(record: next, purpose: .join, sent: now.instant), &effects)
         report(.notice, "\(peer.identity.node) is in sync again from \(durable)", &effects)
     }

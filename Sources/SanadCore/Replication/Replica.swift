@@ -32,7 +32,7 @@ public struct Replica: Sendable {
     public internal(set) var repair: StoreRepair?
     /// No automatic promotion before this.
     public internal(set) var pausedUntil = Instant.zero
-    /// An operator let this primary act without a lease.
+    /// An operator let this primary act without a lease; over as soon as another could take the role.
     public internal(set) var runsAlone = false
 
     /// When the last sign of life of the peer came.
@@ -57,9 +57,16 @@ public struct Replica: Sendable {
     var handOver: HandOverPhase?
     var seeding: SeedSession?
     var boundaryQuestion: BoundaryQuestion?
+    /// Pages of a snapshot that the store is writing, and how many of them an older link brought.
+    var pagesLoading = 0
+    var pagesOfOldLink = 0
     /// From here on every acknowledgement needs both sites, though the record does not say so yet.
     var isJoining = false
     var isFollowing = false
+    /// The standby follows as soon as its log's end is durable.
+    var isResumeDue = false
+    /// The peer's log has grown since it greeted.
+    var isGreetingStale = false
     var peerLeaves = false
     var heartbeatDue = Instant.zero
     /// When the standby has to be told of a commit that no frame has carried.
@@ -69,6 +76,8 @@ public struct Replica: Sendable {
     /// Nothing is tried towards the primary role before this.
     var retryAt = Instant.zero
     var saidLast: String?
+    /// Reigns are on the disk whose first frame a crash took before it was durable.
+    private var hasLostReigns: Bool
     /// The time of the step under way, or of the last one.
     var stepped = Instant.zero
     var reportedAppliedOffset: UInt64 = 0
@@ -80,7 +89,8 @@ public struct Replica: Sendable {
     public init(options: ReplicaOptions, recovered: RecoveredState, now: Now) {
         self.options = options
         record = recovered.record
-        history = recovered.history
+        history = recovered.history.filter { $0.start.sequence <= recovered.logEnd.sequence }
+        hasLostReigns = history.count < recovered.history.count
         logEnd = recovered.logEnd
         logEndOffset = recovered.logEndOffset
         logBegin = recovered.logBegin
@@ -106,6 +116,10 @@ public struct Replica: Sendable {
     /// Takes one input and appends what has to be done.
     public mutating func step(_ input: Input, now: Now, into effects: inout [Effect]) {
         stepped = now.instant
+        if hasLostReigns {
+            hasLostReigns = false
+            effects.append(.forget(after: logEnd.sequence))
+        }
         switch input {
         case .tick: break
         case .linkUp: greet(now, &effects)
@@ -124,7 +138,10 @@ public struct Replica: Sendable {
         case .submitted(let frame): submitted(frame, now, &effects)
         case .appended(let position, let offset): appended(position, offset, &effects)
         case .applied(let sequence, let offset): didApply(sequence, offset, &effects)
-        case .logRead(let frames): shipper.logRead(frames, into: &effects)
+        case .logRead(let frames):
+            if !shipper.logRead(frames, into: &effects) {
+                drop("the log no longer has what \(options.peer) needs next", &effects)
+            }
         case .logTrimmed(let sequence): logBegin = max(logBegin, sequence)
         case .boundary(let position, let offset): answer(position, offset, now, &effects)
         case .logCut(let offset, let namesLeft): didCut(offset, namesLeft, &effects)

@@ -47,6 +47,16 @@ extension Replica {
         var expected: UInt64
         var purpose: Purpose
         var sent: Instant
+        /// The highest version that a copy of the question still on its way may be replacing.
+        var expectedHighest: UInt64
+
+        init(record: ClusterRecord, expected: UInt64, purpose: Purpose, sent: Instant) {
+            self.record = record
+            self.expected = expected
+            self.purpose = purpose
+            self.sent = sent
+            expectedHighest = expected
+        }
     }
 
     /// The way to the primary role.

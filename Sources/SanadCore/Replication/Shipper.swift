@@ -116,10 +116,14 @@ struct Shipper: Sendable {
     }
 
     /// The log's answer to the request of `pump`.
-    mutating func logRead(_ frames: [Frame], into effects: inout [Effect]) {
-        guard isReadingLog else { return }
+    ///
+    /// - Returns: false when retention has removed what comes next: the standby has to be led anew.
+    mutating func logRead(_ frames: [Frame], into effects: inout [Effect]) -> Bool {
+        guard isReadingLog else { return true }
         isReadingLog = false
+        let before = sent
         for frame in frames where frame.header.first == sent.next { ship(frame, into: &effects) }
+        return sent > before
     }
 
     private mutating func ship(_ frame: Frame, into effects: inout [Effect]) {

@@ -49,13 +49,26 @@ struct FrameTests {
     func pinnedBytes() {
         #expect(Array(start.bytes[0..<8]) == [0x53, 0x4E, 0x46, 0x31, 1, 2, 0, 0])
         #expect(Array(start.bytes[8..<24]) == [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
-        #expect(Array(start.bytes[56..<60]) == [18, 0, 0, 0])
+        #expect(Array(start.bytes[56..<60]) == [19, 0, 0, 0])
         #expect(
             Array(start.bytes[96...])
-                == [5] + Array("rabat".utf8) + [11] + Array("new cluster".utf8))
+                == [5] + Array("rabat".utf8) + [11] + Array("new cluster".utf8) + [0])
         #expect(
             start.hash.description
-                == "5c717f37eeb1cb49119a267fb4df40156ad95ac6940a3ba67502888b9fc6bd4c")
+                == "a02b4a7c2c30de0a36c631eda857c80e7dfa080bd460af817f52c59506be89ab")
+    }
+
+    @Test("a reign that an operator began without anybody's word says so")
+    func override() throws {
+        let node = try #require(NodeName("rabat"))
+        let frame = FrameEncoder.epochStart(
+            EpochStart(node: node, reason: "", isOverride: true), after: .origin, epoch: Epoch(1),
+            committed: .zero, logOffset: 0, wallMilliseconds: 0)
+        #expect(try Frame(decoding: frame.bytes).epochStart?.isOverride == true)
+        #expect(start.epochStart?.isOverride == false)
+        var bytes = frame.bytes
+        bytes[bytes.count - 1] = 2
+        #expect(throws: FrameError.malformedBody) { try Frame(decoding: bytes) }
     }
 
     @Test("a frame cut short at any length is refused")

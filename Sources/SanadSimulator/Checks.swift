@@ -1,0 +1,147 @@
+internal import SanadCore
+
+/// What a world may not exceed.
+enum Bounds {
+    /// Renewals, reads and changes together; a node asks about as often as its heart beats.
+    static let questionsPerSecond = 24
+    /// Steps that follow from one another without anything from outside.
+    static let stepsOfRound = 3_000
+    static let eventsOfWorld = 2_000_000
+    /// The healed cluster has to be together after this, in nanoseconds of true time.
+    static let healingSpan: UInt64 = 120_000_000_000
+}
+
+extension World {
+    /// At most one node may acknowledge at any moment. An operator's override is the one way to
+    /// two, as long as nobody who knows of it was asked.
+    mutating func checkExclusive() {
+        for host in hosts.indices {
+            guard let replica = hosts[host].process?.replica, replica.role == .primary,
+                replica.isWritable(at: now(host).instant)
+            else { return }
+        }
+        let lines = hosts.indices.map(line)
+        let isOverridden = lines.contains { $0 > 0 && ledger.lines[$0].isStrictFrom > time }
+        let isAlone = hosts.contains { host in
+            guard let replica = host.process?.replica else { return false }
+            return replica.runsAlone && replica.record.inSync.count == 1
+        }
+        if (lines[0] != lines[1] && isOverridden) || isAlone {
+            return count(\.momentsWithTwoPrimaries)
+        }
+        let words = hosts.indices.map { "\(names.hosts[$0]) at \(now($0).instant.nanoseconds), lease until \(hosts[$0].process?.replica.lease.expires.nanoseconds ?? 0), rate \(hosts[$0].clock.rate), alone \(hosts[$0].process?.replica.runsAlone ?? false)" }
+        fail("both nodes may acknowledge: \(words)")
+    }
+
+    /// What is written and not acknowledged is bounded by the window.
+    mutating func checkWindow(of host: Int) {
+        guard let replica = hosts[host].process?.replica, replica.needsStandby else { return }
+        var committed: UInt64 = 0
+        archive.walk(back: replica.logEnd.hash) { entry in
+            // A reign counts from its beginning.
+            let isBefore = entry.position.epoch < replica.record.epoch
+            guard entry.position.sequence <= replica.committed || isBefore else { return true }
+            committed = entry.end
+            return false
+        }
+        // A commit in the middle of a frame counts for the bytes of the standby's mark.
+        let slack = UInt64(Limits.frameBytesTarget >> 8)
+        if replica.logEndOffset > committed + UInt64(setting.windowBytes) + slack {
+            fail("\(names.hosts[host]) takes writes beyond its window")
+        }
+    }
+
+    /// What is sent and not yet durable at the standby is bounded, too.
+    mutating func checkShipping(_ frame: Frame, from host: Int) {
+        guard let progress = hosts[host].process?.replica.peerProgress else { return }
+        let bound = UInt64(setting.windowBytes + setting.readBytes + Limits.frameBytesTarget >> 8)
+        if frame.header.logOffset > progress.durableOffset + bound {
+            fail("\(names.hosts[host]) ships beyond its window")
+        }
+    }
+
+    /// The record table is the replay of the log, unless a repair is under way.
+    mutating func checkTable(of host: Int) {
+        guard let process = hosts[host].process, process.replica.repair == nil,
+            hosts[host].disk.plan == nil
+        else { return }
+        count(\.tableChecks)
+        let end = process.replica.logEnd.hash
+        var expected = RecordTable()
+        var isBoundary = process.table.applied == .zero
+        archive.walk(back: end) { entry in
+            guard entry.position.sequence <= process.table.applied else { return true }
+            isBoundary = entry.position.sequence == process.table.applied
+            expected = entry.rows
+            return false
+        }
+        if !isBoundary {
+            fail("\(names.hosts[host]) has applied \(process.table.applied), beside its log")
+        } else if expected != process.table.rows {
+            fail("\(names.hosts[host]) has a record table that is not the replay of its log")
+        }
+    }
+
+    /// Only what the other site's history has not is cut off.
+    mutating func checkCut(after bound: Position, _ host: Int) {
+        guard let peer = hosts[1 - host].process?.replica.logEnd.hash else { return }
+        guard let next = hosts[host].disk.frames.first(where: { $0.header.first > bound.sequence })
+        else { return }
+        if archive.history(of: peer, has: next.hash) {
+            fail("\(names.hosts[host]) cuts off \(next.position), which both sites have")
+        }
+    }
+
+    // MARK: Losses
+
+    /// The host's store becomes `new`: what was only there is excused from now on, and so is what
+    /// nobody can know of any more.
+    mutating func excuseLosses(of host: Int, becoming new: Disk) {
+        let old = hosts[host].disk
+        let isSameStore = old.identity == new.identity
+        let kept = new.quarantine.union(archive.chain(upTo: new.end.hash))
+        let other = hosts[1 - host].disk
+        let elsewhere = other.quarantine.union(archive.chain(upTo: other.end.hash))
+        for hash in archive.chain(upTo: old.end.hash) + old.quarantine.sorted(by: Self.isBefore)
+        where !kept.contains(hash) {
+            archive.change(hash) { $0.isDestroyed = true }
+        }
+        // A restored copy is known by its name: only the arbiter's mark tells that it is older.
+        let mark = setting.hasArbiter ? arbiter.durable.committed : .zero
+        for line in ledger.lines {
+            for hash in line.committed where !kept.contains(hash) {
+                let isUnknown = (archive[hash]?.position.sequence ?? .zero) > mark
+                guard !elsewhere.contains(hash) || (isSameStore && isUnknown) else { continue }
+                archive.change(hash) { $0.isExcused = true }
+            }
+        }
+        for number in ledger.lines.indices {
+            let kept = ledger.lines[number].committed.lastIndex {
+                archive[$0]?.isExcused == false
+            }
+            ledger.lines[number].truncate(to: kept.map { $0 + 1 } ?? 0)
+        }
+    }
+
+    private static func isBefore(_ left: ChainHash, _ right: ChainHash) -> Bool {
+        (left.word0, left.word1) < (right.word0, right.word1)
+    }
+
+    /// At the end: nothing promised is missing, and nothing acknowledged went in silence.
+    mutating func checkLosses() {
+        let final = Set(archive.chain(upTo: hosts[0].disk.end.hash))
+        let number = line(of: 0)
+        let kept = hosts[0].disk.quarantine.union(hosts[1].disk.quarantine)
+        statistics.quarantined += hosts.reduce(0) { $0 + Int($1.disk.quarantinedTransactions) }
+        for entry in archive.entries.values where !final.contains(entry.position.hash) {
+            if entry.isProtected, !entry.isExcused, entry.line == number {
+                return fail("\(entry.position) was promised on both sites and is lost")
+            }
+            guard entry.isAcknowledged else { continue }
+            count(\.acknowledgedLost, by: Int(entry.transactions))
+            if !kept.contains(entry.position.hash), !entry.isDestroyed {
+                return fail("\(entry.position) was acknowledged and is gone without a trace")
+            }
+        }
+    }
+}

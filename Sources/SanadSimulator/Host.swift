@@ -1,0 +1,83 @@
+internal import SanadCore
+
+/// One host: its disk and clock, and the process that runs on it, if any.
+struct Host {
+    var disk: Disk
+    var clock: HostClock
+    var process: Process?
+    /// The host stands still until then, in true time.
+    var pausedUntil: UInt64 = 0
+    /// An older copy of the disk, that an operator may put back.
+    var copy: Disk?
+    /// The store that was set aside when it was emptied.
+    var kept: Disk?
+
+    func isPaused(at time: UInt64) -> Bool { time < pausedUntil }
+}
+
+/// A write that a client waits for.
+struct PendingWrite {
+    var last: Sequence
+    var hash: ChainHash
+}
+
+/// One run of the daemon: everything here is lost with it.
+struct Process {
+    let number: Int
+    var replica: Replica
+    /// What the last step wants done, and how far that is.
+    var effects: [Effect] = []
+    var nextEffect = 0
+    /// What happened meanwhile.
+    var inputs: [Input] = []
+    var nextInput = 0
+    /// The connection that this process works with.
+    var connection: Int?
+    /// Frames whose append was asked for; the disk has them for certain when it says so.
+    var appends: [Frame] = []
+    var isSyncing = false
+    /// The record table with what is applied and not yet on disk.
+    var table: Disk.Table
+    var isFlushing = false
+    var pending: [PendingWrite] = []
+    /// The role as far as the effects are done: a step may end one and commit for it before.
+    var role = Role.unconfirmed
+    /// The first frame of this process's reign, until it first calls something committed.
+    var reign: Frame?
+    /// The true time at which it is woken if nothing else happens before.
+    var wakesAt = UInt64.max
+    /// The operator let it act alone until at least then, in true time.
+    var aloneUntil: UInt64 = 0
+    /// Questions to the arbiter in the present second of true time.
+    var questions = (second: UInt64(0), count: 0)
+    /// Pages of a snapshot on this connection that the standby has not taken.
+    var pagesOut = 0
+    /// Where the log was when the last frame was shipped on this connection.
+    var shippedOffset: UInt64 = 0
+
+    init(number: Int, replica: Replica, table: Disk.Table) {
+        self.number = number
+        self.replica = replica
+        self.table = table
+    }
+
+    mutating func takeEffect() -> Effect? {
+        guard nextEffect < effects.count else {
+            effects.removeAll(keepingCapacity: true)
+            nextEffect = 0
+            return nil
+        }
+        nextEffect += 1
+        return effects[nextEffect - 1]
+    }
+
+    mutating func takeInput() -> Input? {
+        guard nextInput < inputs.count else {
+            inputs.removeAll(keepingCapacity: true)
+            nextInput = 0
+            return nil
+        }
+        nextInput += 1
+        return inputs[nextInput - 1]
+    }
+}

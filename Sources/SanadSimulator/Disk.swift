@@ -25,6 +25,7 @@ struct Disk {
     var table = Table()
     var plan: Plan?
     var fence: String?
+    var epochAsked = Epoch.zero
     var conflict: String?
     /// Frames that were cut off, by their hash.
     var quarantine: Set<ChainHash> = []
@@ -56,7 +57,8 @@ struct Disk {
         return RecoveredState(
             record: record, history: history, logEnd: end, logEndOffset: endOffset,
             logBegin: base.sequence, committed: committed, applied: table.applied,
-            repair: repair, fence: fence, conflict: conflict)
+            repair: repair, fence: fence, conflict: conflict,
+            epochAsked: epochAsked)
     }
 
     /// The frames that begin after `sequence`, up to `bytes` of them and at least one.

@@ -12,6 +12,7 @@ extension World {
         case .ask(let question): ask(question, from: host)
         case .append(let frame): append(frame, host)
         case .persist(let record): persist(record, host)
+        case .persistEpoch(let epoch): hosts[host].disk.epochAsked = epoch
         case .persistFence(let reason): hosts[host].disk.fence = reason
         case .persistConflict(let problem):
             if problem != nil {

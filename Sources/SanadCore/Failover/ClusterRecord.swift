@@ -33,6 +33,15 @@ public struct ClusterRecord: Hashable, Sendable {
     }
 
     public func isInSync(_ store: StoreIdentity) -> Bool { inSync.contains(store) }
+
+    /// Of two records the one of the later reign is the newer, and within a reign the one of the
+    /// higher version.
+    ///
+    /// The version alone does not tell: a change that an arbiter accepts late, after the reign that
+    /// asked for it, can have the version of a record that the two nodes have agreed on since.
+    public func isNewer(than other: ClusterRecord) -> Bool {
+        (epoch, version) > (other.epoch, other.version)
+    }
 }
 
 /// One reign, as each node remembers it.

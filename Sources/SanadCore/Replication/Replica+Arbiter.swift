@@ -24,7 +24,7 @@ extension Replica {
     /// The arbiter knows less than this node: its store was lost, or it was away while the two
     /// nodes agreed. Nobody takes a role by its word then.
     var isArbiterBehind: Bool {
-        arbiter.view.map { $0.record.version < record.version } ?? false
+        arbiter.view.map { record.isNewer(than: $0.record) } ?? false
     }
 
     mutating func heard(_ answer: ArbiterAnswer, _ now: Now, _ effects: inout [Effect]) {
@@ -59,14 +59,22 @@ extension Replica {
                     + "\(theirs.primary?.text ?? "nobody") primary of epoch \(theirs.epoch)",
                 &effects)
         }
-        let isNews =
-            theirs.version > record.version
-            || (theirs.version == record.version && theirs != record)
-        if isNews { return adopt(theirs, &effects) }
-        guard role == .primary, theirs.version < record.version, change == nil else { return }
+        guard record.isNewer(than: theirs) else {
+            if theirs != record { adopt(theirs, &effects) }
+            return
+        }
+        guard role == .primary, change == nil, mayTeach(theirs, now) else { return }
+        var next = record
+        next.version = max(record.version, theirs.version + 1)
         change = RecordChange(
-            record: record, expected: theirs.version, purpose: .push, sent: now.instant)
+            record: next, expected: theirs.version, purpose: .push, sent: now.instant)
         askForChange(now, &effects)
+    }
+
+    /// An arbiter that has lost its store would believe a primary that was long replaced: only who
+    /// holds the standby's grant fills it, or whom an operator told to be alone.
+    private func mayTeach(_ theirs: ClusterRecord, _ now: Now) -> Bool {
+        theirs.primary != nil || runsAlone || now.instant < lease.standbyExpiry
     }
 
     /// Takes over a newer record: it was durable at the arbiter or the peer, so it holds.
@@ -116,7 +124,9 @@ extension Replica {
         let version = answer.view.record.version
         guard version > asked.expectedHighest else {
             // The arbiter is behind what this primary knows: the change brings it up to date, too.
-            guard version != asked.expected, answer.echo >= asked.sent else { return }
+            guard version != asked.expected, answer.echo >= asked.sent,
+                mayTeach(answer.view.record, now)
+            else { return }
             change?.expected = version
             return askForChange(now, &effects)
         }

@@ -90,7 +90,7 @@ extension Replica {
         }
         link = .open(peer)
         if let problem = conflict(with: peer) { return enterConflict(problem, &effects) }
-        if peer.record.version > record.version { adopt(peer.record, &effects) }
+        if peer.record.isNewer(than: record) { adopt(peer.record, &effects) }
         if conflict != nil, record.primary == options.identity.node, !peer.isInConflict,
             peer.record.primary == options.identity.node
         {
@@ -164,6 +164,7 @@ extension Replica {
 
     mutating func propose(_ new: Proposal, _ effects: inout [Effect]) {
         proposal = new
+        askFor(new.record.epoch, &effects)
         effects.append(.send(.proposal(new.record)))
     }
 
@@ -193,6 +194,11 @@ extension Replica {
         if conflict != nil { return "two primaries met here, and the operator has not chosen" }
         if proposed.version <= record.version {
             return "version \(proposed.version) is not newer than \(record.version)"
+        }
+        let isOfThisReign = proposed.epoch == record.epoch && proposed.primary == record.primary
+        if !isOfThisReign, proposed.epoch <= max(record.epoch, epochAsked) {
+            return "epoch \(proposed.epoch) is not above \(max(record.epoch, epochAsked)), which "
+                + "this node knows of"
         }
         if record.primary == nil, repair != nil {
             return "this store was emptied and waits for a snapshot of an older cluster"
@@ -251,7 +257,7 @@ extension Replica {
     private mutating func passedOn(
         _ newer: ClusterRecord, by peer: Hello, _ effects: inout [Effect]
     ) {
-        guard newer.cluster == options.cluster, newer.version > record.version,
+        guard newer.cluster == options.cluster, newer.isNewer(than: record),
             newer.primary == peer.identity.node
         else { return }
         adopt(newer, &effects)

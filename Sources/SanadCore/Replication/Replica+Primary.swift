@@ -3,7 +3,7 @@
 extension Replica {
     /// One more than every epoch this node has ever seen.
     var nextEpoch: Epoch {
-        max(record.epoch, max(logEnd.epoch, history.last?.epoch ?? .zero)).next
+        max(record.epoch, epochAsked, max(logEnd.epoch, history.last?.epoch ?? .zero)).next
     }
 
     /// Begins the reign that `record` gives this node: its first frame goes into the log before

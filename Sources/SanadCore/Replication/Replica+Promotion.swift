@@ -231,6 +231,13 @@ extension Replica {
         }
     }
 
+    /// An epoch counts as used once it was asked for: the request may still be accepted, late.
+    mutating func askFor(_ epoch: Epoch, _ effects: inout [Effect]) {
+        guard epoch > epochAsked else { return }
+        epochAsked = epoch
+        effects.append(.persistEpoch(epoch))
+    }
+
     private mutating func giveUp(_ now: Now) {
         bid = nil
         retryAt = now.instant + options.timing.heartbeat
@@ -241,12 +248,13 @@ extension Replica {
         _ view: ArbiterView, to asked: Bid, _ now: Now, _ effects: inout [Effect]
     ) {
         let theirs = view.record
-        guard theirs.version >= record.version || asked.acceptsLoss else {
+        guard !record.isNewer(than: theirs) || asked.acceptsLoss else {
             giveUp(now)
             return reportOnce(
                 .warning,
-                "not promoted: the arbiter's record has version \(theirs.version), this node's "
-                    + "\(record.version); an operator has to decide", &effects)
+                "not promoted: the arbiter's record is of epoch \(theirs.epoch), version "
+                    + "\(theirs.version), this node's of \(record.epoch), \(record.version); "
+                    + "an operator has to decide", &effects)
         }
         let isNamed =
             theirs.isInSync(options.identity)
@@ -260,9 +268,10 @@ extension Replica {
                 "not promoted: by the arbiter's record this node can lack acknowledged writes "
                     + "(committed \(view.committed), durable here \(durable.sequence))", &effects)
         }
-        if theirs.version > record.version { adopt(theirs, &effects) }
+        if theirs.isNewer(than: record) { adopt(theirs, &effects) }
         bid = asked
         let new = recordOf(asked, after: theirs)
+        askFor(new.epoch, &effects)
         bid?.phase = .changing(
             new, expected: theirs.version, first: now.instant, sent: now.instant)
         ask(.change(expected: theirs.version, record: new, committed: committed), now, &effects)

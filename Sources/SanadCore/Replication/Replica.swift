@@ -45,6 +45,8 @@ public struct Replica: Sendable {
     /// what could be lost is known then too. Nil while unknown.
     public internal(set) var standbyMark: StandbyMark?
 
+    /// The highest epoch that this node ever asked for; none of them may be used again.
+    var epochAsked: Epoch
     var link = LinkPhase.down
     var shipper: Shipper
     var arbiter = ArbiterDesk()
@@ -102,6 +104,7 @@ public struct Replica: Sendable {
         repair = recovered.repair
         fence = recovered.fence
         conflict = recovered.conflict
+        epochAsked = recovered.epochAsked
         grant = Grant(startedAt: now.instant, wait: options.timing.grantWait)
         shipper = Shipper(windowBytes: options.windowBytes)
         arbiter.heard = now.instant

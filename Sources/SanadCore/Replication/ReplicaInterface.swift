@@ -107,6 +107,8 @@ public enum Effect: Sendable {
     case append(Frame)
     /// Make the record durable before the next effect.
     case persist(ClusterRecord)
+    /// Remember that this epoch was asked for.
+    case persistEpoch(Epoch)
     /// Remember, or forget with nil, that the operator fenced this node.
     case persistFence(String?)
     /// Remember, or forget with nil, that two primaries met.

@@ -111,11 +111,14 @@ public struct RecoveredState: Sendable {
     public var fence: String?
     /// Two primaries met, and the operator has not chosen yet; what was found.
     public var conflict: String?
+    /// The highest epoch that this node ever asked for.
+    public var epochAsked: Epoch
 
     public init(
         record: ClusterRecord, history: [EpochEntry], logEnd: Position, logEndOffset: UInt64,
         logBegin: Sequence = .zero, committed: Sequence, applied: Sequence,
-        repair: StoreRepair? = nil, fence: String? = nil, conflict: String? = nil
+        repair: StoreRepair? = nil, fence: String? = nil, conflict: String? = nil,
+        epochAsked: Epoch = .zero
     ) {
         self.record = record
         self.history = history
@@ -127,5 +130,6 @@ public struct RecoveredState: Sendable {
         self.repair = repair
         self.fence = fence
         self.conflict = conflict
+        self.epochAsked = epochAsked
     }
 }

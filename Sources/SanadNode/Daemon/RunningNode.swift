@@ -18,6 +18,7 @@ public final class RunningNode: Sendable {
     private let dialer: Dialer?
     private let listener: LinkListener?
     private let hooks: HookRunner
+    private let arbiter: (any ArbiterClient)?
     private let thread: OwnThread
     private let finished: FinishedSignal
 
@@ -49,6 +50,16 @@ public final class RunningNode: Sendable {
         let hooks = HookRunner(configuration, mailbox: mailbox, board: board, log: log)
         var helpers = EngineHelpers()
         hooks.fill(&helpers)
+        let arbiter = try ArbiterClients.make(configuration, tls: tls, log: log) { outcome in
+            switch outcome {
+            case .success(let answer): mailbox.post(.input(.arbiter(answer)))
+            case .failure(let failure):
+                mailbox.post(
+                    .input(.arbiterFailed(sent: failure.sent, reason: failure.reason)))
+            }
+        }
+        if let arbiter { helpers.askArbiter = { arbiter.ask($0) } }
+        gate.onReload { arbiter?.reload() }
         let engine = try Engine(
             options: configuration.engineOptions(identity: store.identity), store: store,
             mailbox: mailbox, board: board, gate: gate, log: log, helpers: helpers,
@@ -80,6 +91,7 @@ public final class RunningNode: Sendable {
         self.dialer = dialer
         self.listener = listener
         self.hooks = hooks
+        self.arbiter = arbiter
         self.finished = finished
         linkPort = listener?.boundPort
     }
@@ -95,6 +107,7 @@ public final class RunningNode: Sendable {
         listener?.stop()
         thread.join()
         hooks.stop()
+        arbiter?.stop()
     }
 }
 
@@ -165,6 +178,7 @@ extension NodeConfiguration {
                 mode: replication.mode == .sync ? .sync : .async,
                 onStandbyLoss: replication.onStandbyLoss == .degrade ? .degrade : .block,
                 failoverMode: failoverMode, maxLoss: failover.maxLoss,
+                hasArbiter: arbiter != .none,
                 isInitialPrimary: node.initialRole == .primary,
                 hasVeto: hooks.vetoCommand != nil,
                 timing: Timing(

@@ -40,6 +40,7 @@ extension Engine {
         case .ask(let request): ask(request)
         case .append(let frame): appends.append(frame)
         case .persist(let record): try store.nodeDatabase.save(record)
+        case .persistEpoch(let epoch): try store.nodeDatabase.setEpochAsked(epoch)
         case .persistFence(let reason): try store.nodeDatabase.setFence(reason)
         case .persistConflict(let problem): try store.nodeDatabase.setConflict(problem)
         case .remember(let entry): try store.nodeDatabase.append(entry)

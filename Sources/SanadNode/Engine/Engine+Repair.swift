@@ -19,7 +19,7 @@ extension Engine {
             logEndOffset: store.log.endOffset, logBegin: begin,
             committed: max(applied, store.log.knownCommitted), applied: applied,
             repair: try repair(store), fence: try database.fence(),
-            conflict: try database.conflict())
+            conflict: try database.conflict(), epochAsked: try database.epochAsked())
         return (state, appliedOffset)
     }
 

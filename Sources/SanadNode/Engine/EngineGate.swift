@@ -17,6 +17,7 @@ final class EngineGate: NodeGate {
     /// False until the engine has looked at its store once.
     private let consistent = Atomic(false)
     private let isClosed = Atomic(false)
+    private let reloading = Mutex<@Sendable () -> Void>({})
 
     init(
         table: RecordTable, mailbox: Mailbox, board: StatusBoard, log: LogReader,
@@ -70,6 +71,7 @@ final class EngineGate: NodeGate {
     private func reload() -> ControlAnswer {
         do throws(LinkError) {
             try tls.reload()
+            reloading.withLock { $0 }()
             return ControlAnswer(
                 done: true,
                 message: "the link's certificates are read again; "
@@ -81,6 +83,9 @@ final class EngineGate: NodeGate {
     }
 
     // MARK: The engine's side
+
+    /// Sets what else reads certificates again at a reload.
+    func onReload(_ body: @escaping @Sendable () -> Void) { reloading.withLock { $0 = body } }
 
     func setWritable(until instant: Instant) {
         writableUntil.store(instant.nanoseconds, ordering: .releasing)

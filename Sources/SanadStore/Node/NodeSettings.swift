@@ -15,6 +15,7 @@ public struct FailoverPause: Hashable, Sendable {
 /// What an operator said and a restart must not forget.
 extension NodeDatabase {
     private static let fenceName = "fence"
+    private static let epochName = "epoch_asked"
     private static let conflictName = "conflict"
     private static let pauseReasonName = "pause_reason"
     private static let pauseUntilName = "pause_until_wall_ms"
@@ -25,6 +26,18 @@ extension NodeDatabase {
     /// Fences the node, or lifts the fence with nil.
     public func setFence(_ reason: String?) throws(StoreError) {
         try write { () throws(StoreError) in try save(Self.fenceName, reason) }
+    }
+
+    /// The highest epoch that this node ever asked for; zero when it asked for none.
+    public func epochAsked() throws(StoreError) -> Epoch {
+        guard let text = try setting(Self.epochName) else { return .zero }
+        guard let value = UInt64(text) else { throw damaged("\(text) is not an epoch") }
+        return Epoch(value)
+    }
+
+    /// Remembers an epoch before it is asked for.
+    public func setEpochAsked(_ epoch: Epoch) throws(StoreError) {
+        try write { () throws(StoreError) in try save(Self.epochName, String(epoch.value)) }
     }
 
     /// What was found when this node met a second primary; nil when the operator has chosen.

@@ -1,4 +1,4 @@
-internal import SanadCore
+public import SanadCore
 
 /// Automatic failover is off for a time that an operator chose.
 public struct FailoverPause: Hashable, Sendable {

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import SanadCore
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode

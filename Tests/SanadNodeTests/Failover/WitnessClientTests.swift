@@ -1,6 +1,7 @@
 import SanadCore
 import SanadLink
 import Synchronization
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode

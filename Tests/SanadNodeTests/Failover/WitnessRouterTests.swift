@@ -18,7 +18,7 @@ struct WitnessRouterTests {
             thresholds: OperationsThresholds())
     }
 
-    private func get(_ path: String, _ query: String? = nil, _ view: WitnessView)
+    private func get(_ path: String, _ view: WitnessView, query: String? = nil)
         -> OperationsAnswer
     {
         WitnessRouter.answer(method: "GET", path: path, query: query, view)
@@ -28,7 +28,7 @@ struct WitnessRouterTests {
     func well() {
         #expect(get("/livez", view) == .text(200, "ok\n"))
         #expect(
-            get("/readyz", "verbose", view)
+            get("/readyz", view, query: "verbose")
                 == .text(
                     200, "[+]witness_thread ok\n[+]store ok\n[+]disk ok\n[+]tls_expiry ok\n"))
         #expect(get("/status", view).body.contains("\"role\":\"witness\""))
@@ -54,7 +54,7 @@ struct WitnessRouterTests {
     @Test("Unknown paths, parameters and methods")
     func wrong() {
         #expect(get("/primary", view).status == 404)
-        #expect(get("/readyz", "verbos", view).status == 400)
+        #expect(get("/readyz", view, query: "verbos").status == 400)
         let post = WitnessRouter.answer(method: "POST", path: "/status", query: nil, view)
         #expect(post.status == 405)
         #expect(post.allow == "GET, HEAD, OPTIONS")

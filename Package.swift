@@ -82,18 +82,29 @@ let package = Package(
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        // What several test targets share; no product has it.
+        .target(
+            name: "SanadTestSupport", path: "Tests/SanadTestSupport", swiftSettings: strict),
         .testTarget(name: "SanadCoreTests", dependencies: ["SanadCore"], swiftSettings: strict),
         .testTarget(name: "SanadStoreTests", dependencies: ["SanadStore"], swiftSettings: strict),
         .testTarget(name: "SanadLinkTests", dependencies: ["SanadLink"], swiftSettings: strict),
         .testTarget(
             name: "SanadNodeTests",
             dependencies: [
-                "SanadNode", "SanadLink", "SanadStore", "SanadCore",
+                "SanadNode", "SanadLink", "SanadStore", "SanadCore", "SanadTestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(
+            name: "SanadCtlTests",
+            dependencies: [
+                "sanadctl", "SanadNode", "SanadStore", "SanadCore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+        .testTarget(
             name: "EndToEndTests",
-            dependencies: ["SanadCore", "SanadLink", "SanadNode", "sanadd", "sanadctl"],
+            dependencies: [
+                "SanadCore", "SanadLink", "SanadNode", "SanadTestSupport", "sanadd", "sanadctl",
+            ],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

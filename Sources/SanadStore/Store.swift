@@ -60,6 +60,11 @@ public final class Store {
 
     deinit { table.close() }
 
-    /// Stops the flush thread and waits for it. Nothing depends on this having been called.
-    public func close() { table.close() }
+    /// Finishes the sealing of segments, stops the flush thread and waits for it. Nothing depends on
+    /// this having been called.
+    public func close() {
+        // What could not be sealed is sealed at the next start.
+        try? log.finishSealing()
+        table.close()
+    }
 }

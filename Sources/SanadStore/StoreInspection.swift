@@ -32,15 +32,9 @@ public struct StoreInspection: Sendable {
     /// - Throws: `.io` when it cannot be read.
     public init(directory: String) throws(StoreError) {
         let catalog = SegmentCatalog(directory: directory + "/segments", vfs: nil)
-        let firsts = try Files.names(in: catalog.directory)
-            .compactMap(SegmentCatalog.first(fromFileName:)).sorted()
-        // The newest file may still be written to.
-        catalog.replace(
-            with: firsts.enumerated().map { index, first in
-                SegmentCatalog.Entry(first: first, isSealed: index < firsts.count - 1)
-            })
+        catalog.replace(with: try SegmentCatalog.entries(in: catalog.directory))
         log = LogReader(catalog: catalog)
-        firstHeld = firsts.first ?? .zero
+        firstHeld = catalog.first ?? .zero
         (plan, repairNamesLeft) = try Self.plan(directory + "/node.db")
         recordsPath = directory + "/records.db"
     }

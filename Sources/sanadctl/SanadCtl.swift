@@ -22,7 +22,13 @@ struct SanadCtl: AsyncParsableCommand {
             .init(
                 name: "Look",
                 subcommands: [Status.self, Check.self, History.self, Doctor.self]),
-            .init(name: "Act", subcommands: [Promote.self, Seal.self, Reload.self]),
+            .init(
+                name: "Failover",
+                subcommands: [
+                    Switchover.self, Promote.self, RunAlone.self, Fence.self, Pause.self,
+                    Resume.self, Rejoin.self, Reseed.self, Quarantine.self,
+                ]),
+            .init(name: "Upkeep", subcommands: [Seal.self, Reload.self]),
             .init(
                 name: "Records",
                 subcommands: [Get.self, Put.self, Delete.self, Import.self, Export.self]),

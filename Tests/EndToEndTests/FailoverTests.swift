@@ -1,5 +1,6 @@
 import Foundation
 import SanadNode
+import SanadTestSupport
 import Testing
 
 @Suite("Two daemons, real processes", .serialized, .timeLimit(.minutes(5)))

@@ -2,6 +2,7 @@ import Foundation
 import SanadCore
 import SanadLink
 import SanadNode
+import SanadTestSupport
 import Testing
 
 @Suite("What does not fit is refused, and says why", .serialized, .timeLimit(.minutes(3)))

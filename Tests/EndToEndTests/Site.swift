@@ -2,6 +2,7 @@ import Foundation
 import SanadCore
 import SanadLink
 import SanadNode
+import SanadTestSupport
 import Testing
 
 /// Two sites as real processes on loopback, with real certificates, stores and signals.
@@ -158,34 +159,4 @@ final class Site {
     }
 
     var isPrimary: Bool { Http.ask("GET", port: operations, "/primary")?.status == 200 }
-}
-
-func freePort() throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let isBound = withUnsafeMutablePointer(to: &address) { address in
-        address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-            bind(descriptor, address, length) == 0
-                && getsockname(descriptor, address, &length) == 0
-        }
-    }
-    try #require(isBound)
-    return UInt16(bigEndian: address.sin_port)
-}
-
-struct Deadline: Error, CustomStringConvertible {
-    var description: String
-}
-
-/// Waits for a condition; the deadline is generous, since only a failure takes all of it.
-func until(_ what: String, seconds: Int = 60, _ condition: () throws -> Bool) async throws {
-    let end = ContinuousClock.now + .seconds(seconds)
-    while try !condition() {
-        guard ContinuousClock.now < end else { throw Deadline(description: "never: \(what)") }
-        try await Task.sleep(for: .milliseconds(10))
-    }
 }

@@ -11,6 +11,9 @@ struct CrashTests {
         var options = StoreOptions()
         options.segmentBytesTarget = 48 << 10
         options.segmentCheckpointBytes = 24 << 10
+        // Both page sizes, and changes from one to the other.
+        options.segmentLargeAppendBytes = 6 << 10
+        options.segmentSmallAppendBytes = 3 << 10
         options.memtableBytes = 256 << 10
         options.flushIdle = .milliseconds(2)
         return options

@@ -1,6 +1,6 @@
-inline forgetLate(n) { lateToPeer[n] = 0; lateExpected[n] = 0; lateRecord[n] = 0 }
-
 /* The arbiter: compare-and-set of the record, its lease, restarts. It serves what the network brings. */
+
+inline forgetLate(n) { lateToPeer[n] = 0; lateExpected[n] = 0; lateRecord[n] = 0 }
 
 #if ARBITER
 
@@ -57,18 +57,6 @@ inline serveRelease(n) {
 }
 #endif
 
-#ifdef STORE_LOST
-inline forgetAtArbiter(n) {
-    if :: lateRecord[n] != 0 && !lateToPeer[n] -> forgetLate(n) :: else fi;
-    if
-    :: askedArbiter(n) && answer[n] == UNANSWERED ->
-        if :: role[n] == CANDIDATE -> role[n] = STANDBY :: else fi;
-        forgetRequest(n)
-    :: else
-    fi
-}
-#endif
-
 active proctype arbiter() {
     byte outcome;
     end: do
@@ -86,13 +74,7 @@ active proctype arbiter() {
     :: d_step { arbiterPromise -> arbiterPromise = 0 }
 #endif
 #ifdef STORE_LOST
-    /* The store is lost once. A change names the store it is for: what was asked of the lost one is refused. */
-    :: d_step { !storeLost ->
-        storeLost = 1; arbiterRecord = NO_RECORD; arbiterPromise = 1;
-#ifndef BUG_requests_outlive_the_store
-        forgetAtArbiter(0); forgetAtArbiter(1)
-#endif
-       }
+    :: d_step { !storeLost -> storeLost = 1; arbiterRecord = NO_RECORD; arbiterPromise = 1 }
 #endif
 #ifdef SWITCHOVER
     :: d_step { releaseEpoch[0] -> serveRelease(0) }

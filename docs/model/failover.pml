@@ -67,9 +67,10 @@
 #define PREPARING    1   /* every acknowledgement needs both sites; the record is not yet asked for */
 #define ASKED        2   /* the change is asked for; its outcome is unknown */
 
-/* ---- State. Kept over a restart: record and log. All else of a node is forgotten. ---- */
+/* ---- State. Kept over a restart: record, highest epoch, log. All else of a node is forgotten. ---- */
 
 short record[2];           /* the last cluster record this node persisted */
+byte  highestEpoch[2];     /* the highest epoch this node ever saw or asked for, persisted before a request is sent */
 byte  log[2];              /* the writes durable here, one bit each, in the order of their numbers */
 byte  role[2];
 byte  joining[2];
@@ -113,7 +114,7 @@ bit   confirmed[2];        /* since its start this node was confirmed, or promot
 
 /* ---- Definitions of the rules. ---- */
 
-/* The rule as the page has it leaves out `joining`: see README.md, "Holes found". */
+/* The rule as the page has it leaves out `joining`: see README.md, "Holes". */
 #ifdef BUG_joining_needs_no_lease
 #define needsLease(n)  (ARBITER || (inSync(record[n]) & only(peer(n))))
 #else
@@ -137,7 +138,7 @@ bit   confirmed[2];        /* since its start this node was confirmed, or promot
 #define missing(n)      (log[peer(n)] & ~log[n])
 #define nextMissing(n)  (missing(n) & -missing(n))
 
-#define newerEpoch(n, r)  (1 + larger(epoch(record[n]), epoch(r)))
+#define newerEpoch(n, r)  (1 + larger(highestEpoch[n], epoch(r)))
 #define newerVersion(n, r)  (1 + larger(version(record[n]), version(r)))
 #define room(v, e)  ((v) <= MAX_VERSION && (e) <= MAX_EPOCH)
 
@@ -160,7 +161,15 @@ inline abandonRequest(n) {
 }
 
 inline ask(n, kind, expected, r) {
-    askKind[n] = kind; askExpected[n] = expected; askRecord[n] = r; answer[n] = UNANSWERED
+    askKind[n] = kind; askExpected[n] = expected; askRecord[n] = r; answer[n] = UNANSWERED;
+#ifndef BUG_asked_epoch_forgotten
+    if :: epoch(askRecord[n]) > highestEpoch[n] -> highestEpoch[n] = epoch(askRecord[n]) :: else fi
+#endif
+}
+
+inline persist(n, r) {
+    record[n] = r;
+    if :: epoch(record[n]) > highestEpoch[n] -> highestEpoch[n] = epoch(record[n]) :: else fi
 }
 
 inline stepDown(n) {
@@ -185,7 +194,7 @@ short taken;   /* scratch: an argument of an inline is text, and is evaluated he
 
 inline takeRole(n, r, withLease) {
     taken = r;
-    record[n] = taken;
+    persist(n, taken);
     role[n] = ACTING;
     confirmed[n] = 1;
     standbyLease[n] = 0;
@@ -252,6 +261,8 @@ init {
     d_step {
         record[0] = recordOf(1, 1, 0, BOTH);
         record[1] = record[0];
+        highestEpoch[0] = 1;
+        highestEpoch[1] = 1;
 #if ARBITER
         arbiterRecord = record[0];
 #endif

@@ -49,6 +49,9 @@
 #define mayPush(n)  (arbiterRecord != NO_RECORD || standbyLease[n])
 #endif
 
+/* The linked nodes tell each other the highest epoch they know. */
+#define confirmEpoch(n)  (1 + larger(highestEpoch[n], highestEpoch[peer(n)]))
+
 #define idle(n)  (askKind[n] == NOTHING)
 
 /* The answer of the arbiter, or of the peer, to the request this node waits for. */
@@ -58,7 +61,7 @@ inline receiveAnswer(n) {
         takeRole(n, askRecord[n], askKind[n] == TAKE && answer[n] == ACCEPTED);
         forgetRequest(n)
     :: answer[n] <= ACCEPTED_STALE && askKind[n] != TAKE && askKind[n] != CONFIRM ->
-        record[n] = askRecord[n];
+        persist(n, askRecord[n]);
         if :: ARBITER && answer[n] == ACCEPTED -> arbiterLease[n] = 1 :: else fi;
         if :: askKind[n] == JOIN -> joining[n] = NOT_JOINING :: else fi;
         forgetRequest(n)
@@ -96,14 +99,22 @@ inline giveUp(n) {
 #endif
 /* Refused too if this node's log is the longer one: it holds something that the proposer lacks. */
 #define length(l)  (((l) & 1) + (((l) >> 1) & 1) + (((l) >> 2) & 1))
-#define wouldAdopt(n, r)  (listens(n) && version(r) > version(record[n]) && epoch(r) >= epoch(record[n]) && \
+#define wouldAdopt(n, r)  (listens(n) && version(r) > version(record[n]) && newEnough(n, r) && \
                            length(log[n]) <= length(log[peer(n)]))
+/* A new reign is confirmed only for an epoch above every one this node saw or asked for: README.md, "Holes". A proposal
+ * of the present reign (degrade and join without an arbiter) keeps its epoch. */
+#ifdef BUG_confirms_epoch_it_asked_for
+#define newEnough(n, r)  (epoch(r) >= epoch(record[n]))
+#else
+#define newEnough(n, r)  (epoch(r) > highestEpoch[n] || \
+                           (epoch(r) == epoch(record[n]) && primary(r) == primary(record[n])))
+#endif
 
 inline adoptProposal(n, r) {
 #ifndef BUG_candidate_confirms
     abandonRequest(n);
 #endif
-    record[n] = r
+    persist(n, r)
 }
 
 inline serveProposal(n) {
@@ -157,9 +168,9 @@ inline receiveHandOver(n) {
         ask(n, TAKE, version(arbiterRecord),
             recordOf(newerVersion(n, arbiterRecord), newerEpoch(n, arbiterRecord), n, BOTH))
 #else
-       room(version(record[n]) + 1, epoch(record[n]) + 1) ->
+       room(version(record[n]) + 1, newerEpoch(n, record[n])) ->
         promise[n] = 0;
-        takeRole(n, recordOf(version(record[n]) + 1, epoch(record[n]) + 1, n, BOTH), 0)
+        takeRole(n, recordOf(version(record[n]) + 1, newerEpoch(n, record[n]), n, BOTH), 0)
 #endif
     :: else
     fi;
@@ -238,19 +249,19 @@ proctype node(byte n) {
 #else
     /* Without an arbiter the standby's own record decides. */
     :: d_step { role[n] == STANDBY && idle(n) && grantIsOver(n) && primary(record[n]) == peer(n) &&
-                namedInSync(n, record[n]) && room(version(record[n]) + 1, epoch(record[n]) + 1) ->
-        takeRole(n, recordOf(version(record[n]) + 1, epoch(record[n]) + 1, n, only(n)), 0) }
+                namedInSync(n, record[n]) && room(version(record[n]) + 1, newerEpoch(n, record[n])) ->
+        takeRole(n, recordOf(version(record[n]) + 1, newerEpoch(n, record[n]), n, only(n)), 0) }
 #endif
     /* A primary that restarted asks the linked standby to confirm it. */
     :: d_step { role[n] == STANDBY && idle(n) && grantIsOver(n) && primary(record[n]) == n &&
-                room(version(record[n]) + 1, newerEpoch(n, record[peer(n)])) ->
+                room(version(record[n]) + 1, confirmEpoch(n)) ->
         ask(n, CONFIRM, 0,
-            recordOf(version(record[n]) + 1, newerEpoch(n, record[peer(n)]), n, inSync(record[n]))) }
+            recordOf(version(record[n]) + 1, confirmEpoch(n), n, inSync(record[n]))) }
 
     /* ---- News: a record of a higher version, or the same version with other content at the arbiter. ---- */
-    :: d_step { version(record[peer(n)]) > version(record[n]) -> stepDown(n); record[n] = record[peer(n)] }
+    :: d_step { version(record[peer(n)]) > version(record[n]) -> stepDown(n); persist(n, record[peer(n)]) }
 #if ARBITER
-    :: d_step { version(arbiterRecord) > version(record[n]) -> stepDown(n); record[n] = arbiterRecord }
+    :: d_step { version(arbiterRecord) > version(record[n]) -> stepDown(n); persist(n, arbiterRecord) }
     :: d_step { role[n] == ACTING && version(arbiterRecord) == version(record[n]) && arbiterRecord != record[n] ->
         stepDown(n) }
 #endif

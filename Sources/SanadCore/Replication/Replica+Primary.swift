@@ -69,9 +69,19 @@ extension Replica {
         logEndOffset = frame.header.logEnd
         lagClock.wrote(frame.header.first, at: now.instant)
         shipper.add(frame)
-        shipper.pump(durable: durable.sequence, into: &effects)
+        pump(&effects)
         effects.append(.append(frame))
         commitNoticeDue = .never
+    }
+
+    /// Ships what the window and the standby's record table allow. Only a table that a promotion may
+    /// wait for is held close.
+    mutating func pump(_ effects: inout [Effect]) {
+        shipper.pump(
+            durable: durable.sequence,
+            applyLagBytes: needsStandby
+                ? Limits.applyLagBytesMaximum : Limits.applyLagOutOfSyncBytesMaximum,
+            into: &effects)
     }
 
     mutating func appended(_ position: Position, _ offset: UInt64, _ effects: inout [Effect]) {

@@ -117,10 +117,6 @@ extension Replica {
         let words =
             "the primary's log begins after \(lead.logBegin), and the common history ends at "
             + "\(lead.bound.sequence)"
-        if logEnd == .origin, applied == .zero {
-            repair = .seed(base: nil, cursor: nil, isLoaded: false, consistentFrom: .zero)
-            return askForSeed(&effects)
-        }
         // Only what the primary has as well is given up without an operator's word.
         guard lead.bound == logEnd, record.inSync != [options.identity] else {
             return diverge("\(words); this log has more", &effects)

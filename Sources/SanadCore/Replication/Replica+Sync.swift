@@ -6,10 +6,14 @@ extension Replica {
     mutating func joinIfReady(_ now: Now, _ effects: inout [Effect]) {
         guard options.listsStandby, case .open(let peer) = link, proposal == nil, change == nil,
             !record.isInSync(peer.identity), let progress = shipper.progress,
-            shipper.isFollowed, !peerLeaves, handOver == nil
+            shipper.isFollowed, shipper.hasHeardProgress, !peerLeaves, handOver == nil
         else { return }
         if !isJoining {
-            let isClose = logEndOffset <= progress.durableOffset + UInt64(Limits.frameBytesTarget)
+            // From then on a promotion may wait for the standby's record table, so that has to be
+            // close as well.
+            let isClose =
+                logEndOffset <= progress.durableOffset + UInt64(Limits.frameBytesTarget)
+                && logEndOffset <= progress.appliedOffset + Limits.applyDeferralBytesMaximum
             isJoining = isClose && lease.holds(at: now.instant)
         }
         guard isJoining, progress.durable >= committed, lease.holds(at: now.instant) else { return }

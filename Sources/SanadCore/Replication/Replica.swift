@@ -156,7 +156,7 @@ public struct Replica: Sendable {
             commitNoticeDue = .never
             if shipper.isFollowed { effects.append(.send(.commit(committed))) }
         }
-        shipper.pump(durable: durable.sequence, into: &effects)
+        pump(&effects)
         pumpPages(&effects)
     }
 

@@ -13,6 +13,8 @@ struct Shipper: Sendable {
 
     private(set) var state = State.none
     private(set) var progress: Progress?
+    /// True once `progress` is what the standby itself has said.
+    private(set) var hasHeardProgress = false
     /// The last frame handed to the link.
     private(set) var sent = Sequence.zero
     private var sentOffset: UInt64 = 0
@@ -30,6 +32,7 @@ struct Shipper: Sendable {
     mutating func probe() {
         state = .probing
         progress = nil
+        hasHeardProgress = false
         isReadingLog = false
     }
 
@@ -39,6 +42,7 @@ struct Shipper: Sendable {
         sent = position.sequence
         sentOffset = offset
         isReadingLog = false
+        hasHeardProgress = false
         progress = Progress(
             received: sent, durable: sent, durableOffset: offset, applied: .zero,
             appliedOffset: offset)
@@ -47,6 +51,7 @@ struct Shipper: Sendable {
     mutating func stop() {
         state = .none
         progress = nil
+        hasHeardProgress = false
         isReadingLog = false
     }
 
@@ -70,6 +75,7 @@ struct Shipper: Sendable {
     mutating func update(_ new: Progress) {
         guard isFollowed, new.durable >= (progress?.durable ?? .zero) else { return }
         progress = new
+        hasHeardProgress = true
         while recentStart < recent.count, recent[recentStart].header.last <= new.durable {
             dropOldest()
         }
@@ -87,14 +93,19 @@ struct Shipper: Sendable {
 
     /// Hands out what the window allows: frames to ship, or one request to read the log.
     ///
-    /// - Parameter durable: the end of what the log can be read up to.
-    mutating func pump(durable: Sequence, into effects: inout [Effect]) {
+    /// - Parameters:
+    ///   - durable: the end of what the log can be read up to.
+    ///   - applyLagBytes: how far the standby's record table may be behind what is sent.
+    mutating func pump(durable: Sequence, applyLagBytes: Int, into effects: inout [Effect]) {
         guard isFollowed, let progress else { return }
-        while hasRoom(progress) {
+        let end = min(
+            progress.durableOffset + UInt64(windowBytes),
+            progress.appliedOffset + UInt64(applyLagBytes))
+        while sentOffset < end {
             guard let index = recentIndex(of: sent.next) else { break }
             ship(recent[index], into: &effects)
         }
-        guard hasRoom(progress), !isReadingLog, recentIndex(of: sent.next) == nil else { return }
+        guard sentOffset < end, !isReadingLog, recentIndex(of: sent.next) == nil else { return }
         if durable > sent {
             isReadingLog = true
             state = .catchingUp
@@ -115,11 +126,6 @@ struct Shipper: Sendable {
         effects.append(.ship(frame))
         sent = frame.header.last
         sentOffset = frame.header.logEnd
-    }
-
-    private func hasRoom(_ progress: Progress) -> Bool {
-        sentOffset < progress.durableOffset + UInt64(windowBytes)
-            && sentOffset < progress.appliedOffset + UInt64(Limits.applyLagBytesMaximum)
     }
 
     /// Frames are consecutive, so a bisection finds the one that begins at `first`.

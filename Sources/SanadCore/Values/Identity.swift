@@ -92,7 +92,9 @@ public struct RecordName: Hashable, Sendable, CustomStringConvertible {
     public init?(bytes: [UInt8]) {
         let isName = bytes.withUnsafeBytes { bytes in
             guard let split = bytes.firstIndex(of: Self.separator) else { return false }
-            return RecordNames.isCollection(bytes.part(0, split))
+            // What the node keeps for itself, beside the applications' records, begins with a tilde.
+            let start = bytes.first == UInt8(ascii: "~") ? 1 : 0
+            return split > start && RecordNames.isCollection(bytes.part(start, split - start))
                 && RecordNames.isKey(bytes.part(split + 1, bytes.count - split - 1))
         }
         guard isName else { return nil }

@@ -68,8 +68,17 @@ public enum Limits {
     /// Log bytes that the standby may be behind in applying before the primary sends no more:
     /// bounds the time that a promotion waits for the table.
     public static let applyLagBytesMaximum = 128 << 20
-    /// Log bytes that a standby may leave unapplied while more log is coming in.
+    /// The same for a standby that is not in sync: it is not promoted by itself, so nobody waits for
+    /// its table, and all that counts is that the log gets there. An operator who promotes it
+    /// waits some seconds.
+    public static let applyLagOutOfSyncBytesMaximum = 640 << 20
+    /// Log bytes that a standby in sync may leave unapplied while more log is coming in.
     public static let applyDeferralBytesMaximum: UInt64 = 64 << 20
+    /// The same for a standby that is not in sync; below what the primary's bound allows, so that
+    /// the log does not stop.
+    public static let applyDeferralOutOfSyncBytesMaximum: UInt64 = 512 << 20
+    /// A standby that knows of log which has not arrived waits this long for it before it applies.
+    public static let nextFrameWait = Span.milliseconds(50)
     /// A frame travels in pieces of this size, so that a heartbeat waits for one piece at most.
     public static let chunkBytesMaximum = 128 << 10
     /// One message, its header included.

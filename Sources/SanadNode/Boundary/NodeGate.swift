@@ -15,6 +15,9 @@ public protocol NodeGate: AnyObject, Sendable {
     /// True while this node may acknowledge writes, the lease compared with the clock of now.
     var isWritable: Bool { get }
 
+    /// False while a repair or a snapshot is under way: the records are not those of one moment.
+    var isConsistent: Bool { get }
+
     /// Whom a refused client should ask.
     var primaryHint: PrimaryHint { get }
 
@@ -26,6 +29,11 @@ public protocol NodeGate: AnyObject, Sendable {
 
     /// Carries out an operator's command on the commit thread and waits for its answer (bounded).
     func control(_ command: ControlCommand) async -> ControlAnswer
+}
+
+extension NodeGate {
+    /// By the published status; a gate that is asked often has a cheaper answer.
+    public var isConsistent: Bool { status.consistent }
 }
 
 /// What an operator asks of a node.

@@ -10,6 +10,8 @@ enum ConfigurationKind: Sendable {
     case url
     case path
     case socketPath
+    /// Absolute: an executable file, run without a shell.
+    case program
     case endpoint
     /// `refused` holds values that a reader may expect, each with the reason why it is not taken.
     case choice([String], refused: [String: String] = [:])
@@ -71,7 +73,7 @@ public struct ConfigurationKey: Sendable {
         case .host: "host name or address"
         case .port: "port"
         case .url: "URL"
-        case .path, .socketPath: "path"
+        case .path, .socketPath, .program: "path"
         case .endpoint: "host:port"
         case .choice: "choice"
         case .duration: "duration"
@@ -103,6 +105,7 @@ public struct ConfigurationKey: Sendable {
         case .url: "`http://` or `https://`, host and port only"
         case .path: "absolute, or relative to the file's directory"
         case .socketPath: "as a path, at most 107 bytes"
+        case .program: "absolute; an executable file"
         case .endpoint: "port 1 to 65535; IPv6 in brackets"
         case .choice(let values, _): values.map { "`\($0)`" }.joined(separator: ", ")
         case .duration(let range):
@@ -137,7 +140,7 @@ public struct ConfigurationKey: Sendable {
 extension ConfigurationKey {
     /// Every key, in the order of the reference and of the sample files.
     public static let all: [ConfigurationKey] =
-        identity + storage + peerAndLink + failover + arbiters + faces
+        identity + storage + retention + peerAndLink + failover + arbiters + hooks + faces
 
     private static let identity: [ConfigurationKey] = [
         .init(
@@ -168,6 +171,34 @@ extension ConfigurationKey {
         .init(
             "store.segment_size", .bytes((1 << 20)...(1 << 30)), .value("64MiB"),
             "Size at which a file of the log is sealed and the next one begins."),
+    ]
+
+    private static let retention: [ConfigurationKey] = [
+        .init(
+            "retention.minimum_age", .duration(.zero...Span.seconds(366 * 86_400)), .value("24h"),
+            "Log younger than this is kept even when the standby has it; a node that was away for less catches up from it."
+        ),
+        .init(
+            "retention.maximum_bytes", .bytes((64 << 20)...(16 << 40)), .value("64GiB"),
+            "The log never grows beyond this: the oldest goes, and a standby that still needs it is `lost` and takes a snapshot."
+        ),
+        .init(
+            "retention.free_bytes", .bytes((64 << 20)...(16 << 40)), .value("2GiB"),
+            "While less of the disk is free, the oldest log goes, as with `retention.maximum_bytes`."
+        ),
+    ]
+
+    private static let hooks: [ConfigurationKey] = [
+        .init(
+            "hooks.veto_command", .program, .absent,
+            "Asked before this node promotes itself: arguments reason, epoch, node; exit code 0 agrees, anything else stops it."
+        ),
+        .init(
+            "hooks.event_command", .program, .absent,
+            "Told of every change of this node's role: arguments role, epoch, node, reason."),
+        .init(
+            "hooks.timeout", .duration(Span.seconds(1)...Span.seconds(60)), .value("5s"),
+            "A command that runs longer is killed; a veto command's silence is a veto."),
     ]
 
     private static let peerAndLink: [ConfigurationKey] = [
@@ -201,24 +232,23 @@ extension ConfigurationKey {
             "`sync`: a write is acknowledged when it is durable on both sites. `async`: when it is durable on the primary."
         ),
         .init(
-            "replication.on_standby_loss",
-            .choice(
-                ["block"],
-                refused: [
-                    "degrade":
-                        "\"degrade\" is not in this version: with failover.arbiter none the standby "
-                        + "may already be primary when it is silent, so the primary has to wait "
-                        + "for it; use block, or replication.mode: async"
-                ]),
-            .value("block"),
-            "What a `sync` primary does without its standby: it acknowledges nothing until the standby is back."
+            "replication.on_standby_loss", .choice(["degrade", "block"]), .value("degrade"),
+            "What a `sync` primary does without its standby. `degrade`: goes on alone, once it is recorded that the standby is not in sync. `block`: acknowledges nothing."
         ),
     ]
 
     private static let failover: [ConfigurationKey] = [
         .init(
-            "failover.mode", .choice(["automatic", "manual"]), .value("automatic"),
-            "`automatic`: the standby promotes itself when that loses nothing. `manual`: only `sanadctl promote` does."
+            "failover.mode", .choice(["automatic", "observe", "manual"]), .value("automatic"),
+            "`automatic`: the standby promotes itself when that loses nothing. `observe`: it only logs that it would have. `manual`: only `sanadctl promote` does."
+        ),
+        .init(
+            "failover.max_loss", .count(0...1_000_000), .value("0"),
+            "With `replication.mode: async`: acknowledged transactions that a standby may lack and still promote itself. 0: it never does. The same on both nodes."
+        ),
+        .init(
+            "failover.degrade_after", .duration(.milliseconds(20)...Span.seconds(3_600)), .absent,
+            "How long a silent standby may hold up writes before the primary goes on alone; at least two heartbeats. Without it: the lease."
         ),
         .init(
             "failover.heartbeat", .duration(.milliseconds(10)...Span.seconds(10)), .value("500ms"),

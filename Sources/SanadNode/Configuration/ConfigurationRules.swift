@@ -15,6 +15,9 @@ struct ConfigurationRules {
             checkArbiter()
         }
         checkTiming()
+        checkDegrading()
+        checkLoss()
+        checkRetention()
         checkNames()
         checkAddresses()
         checkPair("records.tls.certificate", "records.tls.private_key")
@@ -39,6 +42,49 @@ struct ConfigurationRules {
                 + "make the lease at least \(Units.text(least)), or the heartbeat at most "
                 + Units.text(lease / Self.heartbeatsPerLease),
             or: "failover.heartbeat")
+    }
+
+    /// The heartbeats that a standby may miss before the primary goes on alone: a single lost
+    /// packet is no loss of the standby.
+    static let heartbeatsBeforeDegrading: UInt64 = 2
+
+    private mutating func checkDegrading() {
+        guard let heartbeat = values.span("failover.heartbeat"),
+            let after = values.span("failover.degrade_after")
+        else { return }
+        let least = heartbeat * Self.heartbeatsBeforeDegrading
+        guard after < least else { return }
+        fail(
+            "failover.degrade_after",
+            "\(Units.text(after)) is shorter than \(Self.heartbeatsBeforeDegrading) heartbeats: "
+                + "\(Self.heartbeatsBeforeDegrading) × \(Units.text(heartbeat)) = "
+                + Units.text(least))
+    }
+
+    private mutating func checkLoss() {
+        guard let loss = values.number("failover.max_loss"), loss > 0,
+            values.text("replication.mode") == "sync"
+        else { return }
+        fail(
+            "failover.max_loss",
+            "\(loss) has no meaning with replication.mode: sync, which loses nothing; "
+                + "set it to 0, or replication.mode: async")
+    }
+
+    /// The file being written and the one before it are never removed.
+    static let segmentsRetained: UInt64 = 4
+
+    private mutating func checkRetention() {
+        guard let maximum = values.number("retention.maximum_bytes"),
+            let segment = values.number("store.segment_size")
+        else { return }
+        let least = segment * Self.segmentsRetained
+        guard maximum < least else { return }
+        fail(
+            "retention.maximum_bytes",
+            "\(Units.text(bytes: maximum)) is less than \(Self.segmentsRetained) files of the log: "
+                + "\(Self.segmentsRetained) × \(Units.text(bytes: segment)) = "
+                + Units.text(bytes: least), or: "store.segment_size")
     }
 
     private mutating func checkWitness() {
@@ -146,14 +192,14 @@ struct ConfigurationRules {
 
     private mutating func warnOfAsynchronousFailover() {
         guard values.text("replication.mode") == "async",
-            values.text("failover.mode") == "automatic"
+            values.text("failover.mode") != "manual", values.number("failover.max_loss") == 0
         else { return }
         warnings.append(
             ConfigurationProblem(
                 line: values.line("replication.mode"), key: "replication.mode",
                 message: "in async mode the standby may lack acknowledged writes, so it never "
-                    + "promotes itself; set failover.mode: manual to say so, and fail over with "
-                    + "sanadctl promote"))
+                    + "promotes itself; set failover.max_loss to what may be lost, or "
+                    + "failover.mode: manual and fail over with sanadctl promote"))
     }
 
     /// - Parameter or: the key whose line is told when the first one is a default.

@@ -54,6 +54,12 @@ extension ConfigurationKey {
             return .text(try readURL(text))
         case .path, .socketPath:
             return .text(try readPath(text, directory: directory))
+        case .program:
+            guard text.hasPrefix("/"), !text.hasSuffix("/"), !text.utf8.contains(0) else {
+                throw unlike(
+                    text, "the absolute path of a program, without arguments; put them in a script")
+            }
+            return .text(text)
         case .choice(let values, let refused):
             if let reason = refused[text] { throw ConfigurationValueError(message: reason) }
             guard values.contains(text) else {

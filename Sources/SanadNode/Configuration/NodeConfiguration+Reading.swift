@@ -45,14 +45,15 @@ extension NodeConfiguration {
             let replication = Replication(values),
             let arbiter = Arbiter(values, cluster: cluster.id),
             let failover = Failover(values), let records = Records(values),
+            let retention = Retention(values), let hooks = Hooks(values),
             let operations = Operations(values), let socket = values.text("control.socket"),
             let log = Log(values)
         else { return nil }
         self.init(
-            cluster: cluster, node: node, store: store, peer: peer, link: link,
-            replication: replication, arbiter: arbiter, failover: failover, records: records,
-            operations: operations, control: Control(socketPath: socket),
-            log: log)
+            cluster: cluster, node: node, store: store, retention: retention, peer: peer,
+            link: link, replication: replication, arbiter: arbiter, failover: failover,
+            hooks: hooks, records: records, operations: operations,
+            control: Control(socketPath: socket), log: log)
     }
 }
 
@@ -89,6 +90,25 @@ extension NodeConfiguration.Store {
             let segment = values.integer("store.segment_size")
         else { return nil }
         self.init(directory: directory, memtableBytes: memtable, segmentBytes: segment)
+    }
+}
+
+extension NodeConfiguration.Retention {
+    init?(_ values: ConfigurationValues) {
+        guard let age = values.span("retention.minimum_age"),
+            let maximum = values.number("retention.maximum_bytes"),
+            let free = values.number("retention.free_bytes")
+        else { return nil }
+        self.init(minimumAge: age, maximumBytes: maximum, freeBytes: free)
+    }
+}
+
+extension NodeConfiguration.Hooks {
+    init?(_ values: ConfigurationValues) {
+        guard let timeout = values.span("hooks.timeout") else { return nil }
+        self.init(
+            vetoCommand: values.text("hooks.veto_command"),
+            eventCommand: values.text("hooks.event_command"), timeout: timeout)
     }
 }
 
@@ -133,9 +153,12 @@ extension NodeConfiguration.Failover {
         guard let mode = values.choice("failover.mode", NodeConfiguration.FailoverMode.self),
             let heartbeat = values.span("failover.heartbeat"),
             let lease = values.span("failover.lease"),
-            let drift = values.number("failover.drift")
+            let drift = values.number("failover.drift"),
+            let maxLoss = values.number("failover.max_loss")
         else { return nil }
-        self.init(mode: mode, heartbeat: heartbeat, lease: lease, driftPartsPerMillion: drift)
+        self.init(
+            mode: mode, heartbeat: heartbeat, lease: lease, driftPartsPerMillion: drift,
+            maxLoss: maxLoss, degradeAfter: values.span("failover.degrade_after"))
     }
 }
 

@@ -27,6 +27,20 @@ public struct NodeConfiguration: Sendable, Equatable {
         public var segmentBytes: Int
     }
 
+    /// How much log is kept.
+    public struct Retention: Sendable, Equatable {
+        public var minimumAge: Span
+        public var maximumBytes: UInt64
+        public var freeBytes: UInt64
+    }
+
+    /// Programs of the operator's own, run at a promotion; absolute paths.
+    public struct Hooks: Sendable, Equatable {
+        public var vetoCommand: String?
+        public var eventCommand: String?
+        public var timeout: Span
+    }
+
     public struct Peer: Sendable, Equatable {
         public var name: NodeName
         public var address: Endpoint
@@ -48,6 +62,7 @@ public struct NodeConfiguration: Sendable, Equatable {
     }
 
     public enum StandbyLoss: String, Sendable {
+        case degrade
         case block
     }
 
@@ -81,6 +96,7 @@ public struct NodeConfiguration: Sendable, Equatable {
 
     public enum FailoverMode: String, Sendable {
         case automatic
+        case observe
         case manual
     }
 
@@ -90,6 +106,10 @@ public struct NodeConfiguration: Sendable, Equatable {
         public var lease: Span
         /// Difference of the two hosts' clock rates, in parts per million.
         public var driftPartsPerMillion: UInt64
+        /// In `async`: acknowledged transactions that a standby may lack and promote itself.
+        public var maxLoss: UInt64 = 0
+        /// Nil: the lease.
+        public var degradeAfter: Span?
 
         /// How long the granter waits before its grant counts as expired: lease × (1 + drift),
         /// rounded up.
@@ -148,11 +168,13 @@ public struct NodeConfiguration: Sendable, Equatable {
     public var cluster: Cluster
     public var node: Node
     public var store: Store
+    public var retention: Retention
     public var peer: Peer
     public var link: Link
     public var replication: Replication
     public var arbiter: Arbiter
     public var failover: Failover
+    public var hooks: Hooks
     public var records: Records
     public var operations: Operations
     public var control: Control

@@ -17,6 +17,7 @@ public final class RunningNode: Sendable {
     private let mailbox: Mailbox
     private let dialer: Dialer?
     private let listener: LinkListener?
+    private let hooks: HookRunner
     private let thread: OwnThread
     private let finished: FinishedSignal
 
@@ -45,9 +46,12 @@ public final class RunningNode: Sendable {
             storeDirectory: configuration.store.directory, tls: tls)
         let dials = configuration.node.name < configuration.peer.name
         let dialer = dials ? Dialer() : nil
+        let hooks = HookRunner(configuration, mailbox: mailbox, board: board, log: log)
+        var helpers = EngineHelpers()
+        hooks.fill(&helpers)
         let engine = try Engine(
             options: configuration.engineOptions(identity: store.identity), store: store,
-            mailbox: mailbox, board: board, gate: gate, log: log,
+            mailbox: mailbox, board: board, gate: gate, log: log, helpers: helpers,
             onLinkClosed: { dialer?.redial() })
         let listener =
             dials
@@ -75,6 +79,7 @@ public final class RunningNode: Sendable {
         self.mailbox = mailbox
         self.dialer = dialer
         self.listener = listener
+        self.hooks = hooks
         self.finished = finished
         linkPort = listener?.boundPort
     }
@@ -89,6 +94,7 @@ public final class RunningNode: Sendable {
         dialer?.stop()
         listener?.stop()
         thread.join()
+        hooks.stop()
     }
 }
 
@@ -157,13 +163,27 @@ extension NodeConfiguration {
             replica: ReplicaOptions(
                 cluster: cluster.id, identity: identity, peer: peer.name,
                 mode: replication.mode == .sync ? .sync : .async,
-                failoverMode: failover.mode == .automatic ? .automatic : .manual,
+                onStandbyLoss: replication.onStandbyLoss == .degrade ? .degrade : .block,
+                failoverMode: failoverMode, maxLoss: failover.maxLoss,
                 isInitialPrimary: node.initialRole == .primary,
+                hasVeto: hooks.vetoCommand != nil,
                 timing: Timing(
                     heartbeat: failover.heartbeat, lease: failover.lease,
-                    grantWait: failover.grantWait), windowBytes: link.windowBytes),
+                    grantWait: failover.grantWait, degradeAfter: failover.degradeAfter),
+                windowBytes: link.windowBytes),
+            retention: RetentionPolicy(
+                minimumAge: retention.minimumAge, maximumBytes: retention.maximumBytes,
+                freeBytesFloor: retention.freeBytes),
             peerRecordsURL: peer.recordsURL,
             recordsURL: "\(scheme)://\(records.listen.host):\(records.listen.port)",
             softwareVersion: RunningNode.softwareVersion)
+    }
+
+    private var failoverMode: SanadCore.FailoverMode {
+        switch failover.mode {
+        case .automatic: .automatic
+        case .observe: .observe
+        case .manual: .manual
+        }
     }
 }

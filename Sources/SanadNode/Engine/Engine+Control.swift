@@ -180,12 +180,12 @@ extension Engine {
     private func history() -> ControlAnswer {
         var lines = replica.history.map { entry in
             "epoch \(entry.epoch) \(entry.node) from sequence \(entry.start.sequence) "
-                + "at \(Self.text(ofMilliseconds: entry.wallMilliseconds)): \(entry.reason)"
+                + "at \(WallTime.text(milliseconds: entry.wallMilliseconds)): \(entry.reason)"
                 + (entry.isOverride ? " (operator's override)" : "")
         }
         do throws(StoreError) {
             lines += try store.nodeDatabase.audit(limit: 100).map { entry in
-                "audit \(entry.number) at \(Self.text(ofMilliseconds: entry.wallMilliseconds)) "
+                "audit \(entry.number) at \(WallTime.text(milliseconds: entry.wallMilliseconds)) "
                     + "by \(entry.actor): \(entry.action): \(entry.detail)"
             }
         } catch {
@@ -200,7 +200,7 @@ extension Engine {
                 "\(entry.number): \(entry.transactionCount) transactions, sequences "
                     + "\(entry.first)-\(entry.last), epochs \(entry.firstEpoch)-\(entry.lastEpoch), "
                     + "\(entry.bytes) bytes, at "
-                    + "\(Self.text(ofMilliseconds: entry.wallMilliseconds)), \(entry.reason), "
+                    + "\(WallTime.text(milliseconds: entry.wallMilliseconds)), \(entry.reason), "
                     + "file \(entry.file)"
             }
             lines += try store.keptStores().map { "\($0.name): a store kept, \($0.bytes) bytes" }
@@ -251,9 +251,5 @@ extension Engine {
             log.error("the audit trail cannot be written", ["error": "\(error)"])
             return false
         }
-    }
-
-    private static func text(ofMilliseconds milliseconds: UInt64) -> String {
-        "\(milliseconds / 1_000) s after 1970"
     }
 }

@@ -87,7 +87,9 @@ extension Engine {
             guard link === current else { break }
             switch packet {
             case .message(let message): feed(.message(message))
-            case .frame(let frame): feed(.frame(frame))
+            case .frame(let frame):
+                frameReceived = now.instant
+                feed(.frame(frame))
             case .page(let bytes): feed(.page(bytes))
             }
         }

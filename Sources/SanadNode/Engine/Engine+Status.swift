@@ -15,6 +15,7 @@ extension Engine {
 
     func publishStatus() {
         let until = writableUntil
+        gate.setConsistent(replica.repair == nil)
         // Who sees that writes are open, or closed, also sees the role and the epoch that say why.
         defer { gate.setWritable(until: until) }
         guard
@@ -26,7 +27,14 @@ extension Engine {
         board.publish(makeStatus())
     }
 
-    private var marks: [Sequence] { [replica.logEnd.sequence, replica.committed, applier.applied] }
+    /// What others must not learn of late: a quiet node has no other round soon. Whether the link
+    /// stands, and the record's version, are numbers here too.
+    private var marks: [Sequence] {
+        [
+            replica.logEnd.sequence, replica.committed, applier.applied,
+            Sequence(replica.record.version), Sequence(replica.isLinked ? 1 : 0),
+        ]
+    }
 
     private var writableUntil: Instant {
         guard replica.isWritable(at: now.instant), fatalProblem == nil, stopDeadline == nil
@@ -95,7 +103,9 @@ extension Engine {
         status.runsAlone = replica.runsAlone
         status.consistent = replica.repair == nil
         status.bytesUntilLost = bytesUntilLost
-        if case .seed = replica.repair { status.seeding = seedingStatus() }
+        if case .seed = replica.repair {
+            status.seeding = seedingStatus() ?? .init(records: 0, bytes: 0)
+        }
     }
 
     private func seedingStatus() -> NodeStatus.SeedingStatus? {

@@ -123,6 +123,8 @@ final class Engine {
     /// Runs until it is stopped or its disk fails. Called on the engine's own thread.
     func run() {
         snapshots.start()
+        // A start finds log that the table lacks; whoever asks how far it is gets the truth.
+        feed(.applied(applier.applied, offset: applier.appliedOffset))
         resumePause()
         while true {
             now = SystemClock.now
@@ -247,7 +249,12 @@ final class Engine {
     // MARK: Applying and acknowledging
 
     private func apply() {
-        guard !isDurabilityFirst else { return }
+        applyDue = .never
+        guard !isDurabilityFirst else {
+            applyHasMore = false
+            if !linkHasMore { applyDue = moreExpectedUntil }
+            return
+        }
         let before = applier.applied
         do throws(StoreError) {
             applyHasMore = try applier.advance(
@@ -262,6 +269,10 @@ final class Engine {
     }
 
     var applyHasMore = false
+    /// When applying goes on although nothing has arrived.
+    var applyDue = Instant.never
+    /// When the last frame arrived from the peer.
+    var frameReceived = Instant.zero
     /// Writes wait that the next round can take.
     var admitHasMore = false
 
@@ -269,8 +280,21 @@ final class Engine {
     /// within a bound that a promotion applies in a moment: the acknowledgement waits for the log,
     /// and nobody waits for the table.
     private var isDurabilityFirst: Bool {
+        guard replica.role == .standby, linkHasMore || now.instant < moreExpectedUntil else {
+            return false
+        }
         let behind = store.log.endOffset - min(applier.appliedOffset, store.log.endOffset)
-        return replica.role == .standby && linkHasMore && behind < Limits.applyDeferralBytesMaximum
+        if replica.record.isInSync(options.replica.identity) {
+            return linkHasMore && behind < Limits.applyDeferralBytesMaximum
+        }
+        return behind < Limits.applyDeferralOutOfSyncBytesMaximum
+    }
+
+    /// A primary that is far ahead sends its next frame soon.
+    private var moreExpectedUntil: Instant {
+        guard let marks = replica.primaryMarks, marks.logEndOffset > replica.logEndOffset
+        else { return .zero }
+        return frameReceived + Limits.nextFrameWait
     }
 
     /// Answers what is committed and visible, if this node may acknowledge at this very moment.
@@ -278,7 +302,7 @@ final class Engine {
         guard !pending.isEmpty else { return }
         guard replica.isWritable(at: SystemClock.instant) else { return }
         let both = replica.isOnBothSites(applier.applied)
-        _ = pending.acknowledge(
+        pending.acknowledge(
             upTo: applier.applied, epoch: replica.record.epoch,
             durability: both ? .bothSites : .oneSite)
         if applier.applied == store.log.end.sequence { conditions.deactivate() }
@@ -304,6 +328,7 @@ final class Engine {
 
     private func waitMilliseconds() -> Int32 {
         var deadline = min(replica.nextDeadline, now.instant + .seconds(1))
+        deadline = min(deadline, applyDue)
         if statusIsStale { deadline = min(deadline, statusPublished + Self.statusSpacing) }
         if appendBlockedSince != nil { deadline = min(deadline, now.instant + .milliseconds(100)) }
         let wait = deadline.since(SystemClock.instant)

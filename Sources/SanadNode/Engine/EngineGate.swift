@@ -14,6 +14,8 @@ final class EngineGate: NodeGate {
     private let tls: TLSContext
     /// Monotonic nanoseconds until which this node may acknowledge; zero when it may not.
     private let writableUntil = Atomic<UInt64>(0)
+    /// False until the engine has looked at its store once.
+    private let consistent = Atomic(false)
     private let isClosed = Atomic(false)
 
     init(
@@ -45,6 +47,8 @@ final class EngineGate: NodeGate {
         let until = writableUntil.load(ordering: .acquiring)
         return until != 0 && SystemClock.instant.nanoseconds < until
     }
+
+    var isConsistent: Bool { consistent.load(ordering: .acquiring) }
 
     var primaryHint: PrimaryHint {
         let status = board.current
@@ -80,6 +84,10 @@ final class EngineGate: NodeGate {
 
     func setWritable(until instant: Instant) {
         writableUntil.store(instant.nanoseconds, ordering: .releasing)
+    }
+
+    func setConsistent(_ isConsistent: Bool) {
+        consistent.store(isConsistent, ordering: .releasing)
     }
 
     func close() { isClosed.store(true, ordering: .relaxed) }

@@ -26,13 +26,10 @@ struct PendingWrites {
             FrameWrites(last: frame.last, entered: now, first: frame.first, waiters: waiters))
     }
 
-    /// Answers every write of the frames up to `sequence`; gives their number.
-    mutating func acknowledge(upTo sequence: Sequence, epoch: Epoch, durability: Durability) -> Int
-    {
-        var answered = 0
+    /// Answers every write of the frames up to `sequence`.
+    mutating func acknowledge(upTo sequence: Sequence, epoch: Epoch, durability: Durability) {
         while start < frames.count, frames[start].last <= sequence {
             let frame = frames[start]
-            answered += frame.waiters.count
             deliver(frame) { offset in
                 .committed(
                     epoch: epoch, sequence: frame.first.advanced(by: UInt64(offset)),
@@ -40,7 +37,6 @@ struct PendingWrites {
             }
             dropFirst()
         }
-        return answered
     }
 
     /// Answers all, or those that entered before an instant, with one outcome.

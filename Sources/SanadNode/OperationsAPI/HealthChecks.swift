@@ -1,6 +1,8 @@
 /// The named checks of `/readyz`. Each looks at the published state only.
 enum HealthCheck: String, CaseIterable, Sendable {
     case store
+    case consistent
+    case conflict
     case disk
     case role
     case lease
@@ -12,6 +14,8 @@ enum HealthCheck: String, CaseIterable, Sendable {
     func failure(_ view: OperationsView) -> String? {
         switch self {
         case .store: Self.store(view)
+        case .consistent: Self.consistent(view)
+        case .conflict: view.status.conflict
         case .disk: Self.disk(view)
         case .role: Self.role(view)
         case .lease: Self.lease(view)
@@ -24,6 +28,13 @@ enum HealthCheck: String, CaseIterable, Sendable {
     private static func store(_ view: OperationsView) -> String? {
         if let problem = view.status.storeProblem { return problem }
         return view.status.role == "starting" ? "the store is not open yet" : nil
+    }
+
+    private static func consistent(_ view: OperationsView) -> String? {
+        guard !view.status.consistent else { return nil }
+        return view.status.seeding.map {
+            "a snapshot is being loaded, \($0.records) records so far"
+        } ?? "records that a failover cut off are being fetched anew"
     }
 
     private static func disk(_ view: OperationsView) -> String? {

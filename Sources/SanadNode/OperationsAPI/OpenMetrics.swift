@@ -5,9 +5,14 @@
 enum OpenMetrics {
     private static let roles = ["starting", "unconfirmed", "standby", "primary", "stopped"]
 
+    private static let replicationStates = [
+        "none", "probing", "seeding", "catching-up", "streaming", "lost",
+    ]
+
     static func text(_ view: OperationsView) -> String {
         var page = Page()
         addIdentity(view, to: &page)
+        addFailover(view.status, to: &page)
         addLog(view.status, to: &page)
         addLink(view, to: &page)
         addCounters(view.status, to: &page)
@@ -42,6 +47,55 @@ enum OpenMetrics {
         page.gauge(
             "sanad_in_sync_nodes", "Nodes that the cluster record names as in sync.",
             UInt64(status.inSync.count))
+    }
+
+    private static func addFailover(_ status: NodeStatus, to page: inout Page) {
+        let isPeerInSync = status.inSync.contains(status.link.peer)
+        page.gauge(
+            "sanad_peer_in_sync", "1 when the cluster record names the other node as in sync.",
+            isPeerInSync)
+        page.gauge(
+            "sanad_degraded", "1 while a primary in sync mode acknowledges on one site only.",
+            status.role == "primary" && status.replicationMode == "sync" && !isPeerInSync)
+        if let isReachable = status.arbiterReachable {
+            page.gauge(
+                "sanad_arbiter_reachable", "1 when the arbiter answered within the last lease.",
+                isReachable)
+        }
+        page.gauge(
+            "sanad_failover_paused", "1 while an operator keeps a standby from promoting itself.",
+            status.failoverPausedSeconds != nil)
+        page.gauge(
+            "sanad_fenced_by_operator", "1 while an operator keeps this node from the role.",
+            status.operatorFence != nil)
+        page.gauge(
+            "sanad_runs_alone", "1 while a primary acts without a lease, by an operator's word.",
+            status.runsAlone)
+        page.gauge(
+            "sanad_conflict", "1 after two primaries met, until an operator chooses.",
+            status.conflict != nil)
+        page.gauge(
+            "sanad_consistent", "0 while a repair or a snapshot is under way: no reads then.",
+            status.consistent)
+        if let seeding = status.seeding {
+            page.gauge(
+                "sanad_seeding_records", "Records of the snapshot loaded so far.", seeding.records)
+            page.gauge(
+                "sanad_seeding_bytes", unit: "bytes", "Bytes of the snapshot loaded so far.",
+                seeding.bytes)
+        }
+        page.add(
+            "sanad_replication_state", .stateset, "How the standby takes the log.",
+            samples: replicationStates.map {
+                .init(
+                    labels: [("sanad_replication_state", $0)],
+                    value: $0 == status.link.state ? "1" : "0")
+            })
+        if let bytes = status.bytesUntilLost {
+            page.gauge(
+                "sanad_bytes_until_lost",
+                "Log bytes that may be written before the standby loses its place.", bytes)
+        }
     }
 
     private static func addLog(_ status: NodeStatus, to page: inout Page) {

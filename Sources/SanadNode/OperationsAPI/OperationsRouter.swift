@@ -141,6 +141,7 @@ enum OperationsRouter {
         let status = view.status
         guard status.role == "standby" else { return "this node is \(status.role)" }
         if let problem = status.storeProblem { return problem }
+        if let problem = HealthCheck.consistent.failure(view) { return problem }
         guard let bytes = status.lag.bytes, let seconds = status.lag.seconds else {
             return "the lag is not known"
         }

@@ -83,6 +83,12 @@ enum StatusPage {
                     ? "\(status.link.peer), \(status.link.state)"
                     : status.link.lastError ?? "not connected · non connectée · غير متصلة"
             ),
+            (
+                "Arbiter", "Arbitre", "الحكم",
+                status.arbiterReachable.map {
+                    $0 ? "✔" : "✘ " + (status.arbiterProblem ?? "")
+                } ?? "–"
+            ),
             ("Version", "Version", "الإصدار", status.softwareVersion),
         ]
     }

@@ -130,6 +130,19 @@ extension Problem {
             .naming(hint).retrying(afterSeconds: 1)
     }
 
+    /// - Parameter seeding: how far the snapshot is; nil when records of a cut-off tail are fetched.
+    static func notConsistent(
+        _ hint: PrimaryHint, seeding: NodeStatus.SeedingStatus?
+    ) -> Problem {
+        let work =
+            seeding.map { "takes a snapshot of the primary (\($0.records) records so far)" }
+            ?? "fetches anew the records that a failover cut off"
+        let problem = Problem(
+            503, "not-consistent", "This node's records are not those of one moment",
+            "It \(work), and serves no reads until that is done. Ask the other node.")
+        return problem.naming(hint).retrying(afterSeconds: 5)
+    }
+
     static func unknownOutcome(_ hint: PrimaryHint, reason: String) -> Problem {
         Problem(
             504, "outcome-unknown", "The outcome of the write is unknown",

@@ -71,6 +71,7 @@ extension RecordsConnection {
     }
 
     private func performRead() throws(Problem) {
+        guard loop.gate.isConsistent else { throw notConsistent }
         switch target.route {
         case .record: getRecord()
         case .list: try list()
@@ -90,12 +91,19 @@ extension RecordsConnection {
             let connection = bound.value
             guard connection.context != nil, connection.requestNumber == request else { return }
             switch result {
+            // A repair that began meanwhile may have changed what was read half-way.
+            case .success where !connection.loop.gate.isConsistent:
+                connection.fail(connection.notConsistent)
             case .success(let value): then(connection, value)
             case .failure(is ReadPoolError): connection.fail(.stopping)
             case .failure(let error): connection.fail(.store(error))
             }
         }
         if !accepted { fail(.busy("Too many reads wait for the disk.")) }
+    }
+
+    private var notConsistent: Problem {
+        .notConsistent(loop.gate.primaryHint, seeding: loop.gate.status.seeding)
     }
 
     /// The headers of every answer to a read.

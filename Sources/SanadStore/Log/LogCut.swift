@@ -29,6 +29,7 @@ extension SegmentLog {
                 message: "\(position) is not a boundary of this log")
         }
         guard position != end else { return nil }
+        try finishSealing()
         let repairs = try needsRepair(position.sequence, isAllowed: repairsTable)
         let next = try lookup.read(after: position.sequence, maximumBytes: 1, previous: position)
         let plan = CutPlan(

@@ -156,13 +156,16 @@ final class LogReaderCore {
             "SELECT last, epoch, substr(frame, 49, 8) FROM frames ORDER BY first DESC LIMIT 1")
         defer { statement.reset() }
         let isEmpty = try !statement.step()
+        // The newest file may be sealed too; one whose WAL is not moved yet is on its way.
+        let meta = try SegmentFile.readMeta(segment.connection, first: entry.first, cluster: nil)
+        let walBytes = Files.size(segment.connection.path + "-wal")
         let wall = statement.buffer(2)
         let path = segment.connection.path
         return SegmentInfo(
             file: SegmentCatalog.fileName(entry.first), first: entry.first,
             last: isEmpty ? .zero : Sequence(statement.integer(0)),
             epoch: isEmpty ? .zero : Epoch(statement.integer(1)),
-            bytes: Files.size(path) + Files.size(path + "-wal"), isSealed: entry.isSealed,
+            bytes: Files.size(path) + walBytes, isSealed: meta.isSealed && walBytes == 0,
             lastWallMilliseconds: wall.count == 8
                 ? UInt64(littleEndian: wall.loadUnaligned(as: UInt64.self)) : 0)
     }

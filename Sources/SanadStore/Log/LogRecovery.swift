@@ -4,7 +4,8 @@ extension SegmentLog {
     /// Finds the end of the log, finishes a cut that was begun, and verifies what the record table
     /// has not taken over: the work is bounded by the memtable, not by the log.
     func recover() throws(StoreError) {
-        try loadCatalog()
+        catalog.replace(with: try SegmentCatalog.entries(in: catalog.directory))
+        try finishInterruptedSealing()
         if let plan = try node.cutPlan() { try carryOut(plan) }
         try openLast()
         if end.sequence < table.applied {
@@ -16,15 +17,21 @@ extension SegmentLog {
         try verifyTail()
     }
 
-    /// Reads the names of the segment files. All but the newest are sealed: the next one is made
-    /// only after that.
-    func loadCatalog() throws(StoreError) {
-        let firsts = try Files.names(in: catalog.directory)
-            .compactMap(SegmentCatalog.first(fromFileName:))
-        catalog.replace(
-            with: firsts.enumerated().map { index, first in
-                SegmentCatalog.Entry(first: first, isSealed: index < firsts.count - 1)
-            })
+    /// Seals the segments before the newest one whose sealing a crash, a full disk or a reader has
+    /// kept from its end.
+    private func finishInterruptedSealing() throws(StoreError) {
+        for entry in catalog.entries.dropLast() where !entry.isSealed {
+            guard
+                let (file, _) = try SegmentFile.open(
+                    path: catalog.path(entry.first), first: entry.first, cluster: cluster,
+                    options: options)
+            else { continue }
+            do throws(StoreError) {
+                if try file.seal() { catalog.markSealed(entry.first) }
+            } catch  where error.code == .diskFull {
+                // Its frames are readable where they are.
+            }
+        }
     }
 
     /// Opens the newest segment, and learns from it where the log ends.

@@ -100,6 +100,7 @@ extension SegmentLog {
         let count = zip(entries, entries.dropFirst()).prefix { $1.first <= keep }.count
         var removed = RemovedSegments(files: 0, bytes: 0)
         guard count > 0 else { return removed }
+        try finishSealing()
         try catalog.gate.exclusive { () throws(StoreError) in
             catalog.replace(with: Array(entries.dropFirst(count)))
             // Oldest first, so that what a crash leaves has no gap.

@@ -89,6 +89,19 @@ final class SegmentCatalog: Sendable {
         return String(repeating: "0", count: 20 - digits.count) + digits + ".segment"
     }
 
+    /// The segments that a directory holds, in log order, as they are on the disk.
+    ///
+    /// The newest one may still be written to. Of the others, those with something in their WAL
+    /// were not sealed to the end: sealing empties it last.
+    static func entries(in directory: String) throws(StoreError) -> [Entry] {
+        let firsts = try Files.names(in: directory).compactMap(first(fromFileName:)).sorted()
+        return firsts.map { first in
+            let path = "\(directory)/\(fileName(first))"
+            return Entry(
+                first: first, isSealed: first != firsts.last && Files.size(path + "-wal") == 0)
+        }
+    }
+
     /// The first sequence of a segment file; nil for another file's name.
     static func first(fromFileName name: String) -> Sequence? {
         guard name.utf8.count == 28, name.hasSuffix(".segment"),

@@ -25,6 +25,7 @@ final class SegmentFile {
     let path: String
     /// Bytes of the frames that the file holds.
     var frameBytes: UInt64 = 0
+    private let pageBytes: Int
     private let connection: SQLiteConnection
     private let insert: SQLiteStatement
     private let checkpointBytes: Int
@@ -36,17 +37,22 @@ final class SegmentFile {
         self.connection = connection
         self.first = first
         path = connection.path
-        checkpointBytes = options.segmentCheckpointBytes
+        pageBytes = Int(try connection.integer("PRAGMA page_size") ?? 0)
+        // Large pages are written once to the WAL, and once to the file when the segment is sealed.
+        // Small appends write one page many times: their WAL would outgrow the segment.
+        checkpointBytes =
+            pageBytes > options.segmentPageBytes
+            ? options.segmentBytesTarget * 5 / 4 : options.segmentCheckpointBytes
         insert = try connection.prepare("INSERT INTO frames VALUES (?, ?, ?, ?, ?)")
     }
 
     /// Makes a segment that begins after `previous`; its directory entry is durable on return.
     static func create(
         path: String, after previous: Position, logOffset: UInt64, cluster: Identifier,
-        options: StoreOptions
+        pageBytes: Int, options: StoreOptions
     ) throws(StoreError) -> SegmentFile {
         let connection = try SQLiteConnection(path: path, access: .create, vfs: options.vfs)
-        try pragmas(options).apply(toWriter: connection)
+        try pragmas(options, pageBytes: pageBytes).apply(toWriter: connection)
         try connection.transaction { () throws(StoreError) in
             try connection.execute(schema)
             let statement = try connection.prepare(
@@ -69,16 +75,17 @@ final class SegmentFile {
         path: String, first: Sequence, cluster: Identifier, options: StoreOptions
     ) throws(StoreError) -> (file: SegmentFile, meta: Meta)? {
         let connection = try SQLiteConnection(path: path, access: .readWrite, vfs: options.vfs)
-        try pragmas(options).apply(toWriter: connection)
+        // A file that is not empty keeps the page size that it was made with.
+        try pragmas(options, pageBytes: options.segmentPageBytes).apply(toWriter: connection)
         guard try FileFormat.segment.check(connection) != nil else { return nil }
         let meta = try readMeta(connection, first: first, cluster: cluster)
         let file = try SegmentFile(connection, first: first, options: options)
         return (file, meta)
     }
 
-    private static func pragmas(_ options: StoreOptions) -> Pragmas {
+    private static func pragmas(_ options: StoreOptions, pageBytes: Int) -> Pragmas {
         Pragmas(
-            pageBytes: options.segmentPageBytes, synchronous: .full, cacheKibibytes: 4 << 10,
+            pageBytes: pageBytes, synchronous: .full, cacheKibibytes: 4 << 10,
             journalBytesLimit: options.segmentCheckpointBytes * 2)
     }
 
@@ -115,6 +122,12 @@ final class SegmentFile {
         defer { statement.reset() }
         guard try statement.step() else { return nil }
         return try FrameRow.decode(statement, path: path)
+    }
+
+    /// Whether another page size would serve an append of this many bytes better.
+    func isMisfit(forAppend bytes: Int, options: StoreOptions) -> Bool {
+        pageBytes > options.segmentPageBytes
+            ? bytes < options.segmentSmallAppendBytes : bytes >= options.segmentLargeAppendBytes
     }
 
     /// Appends frames in one transaction that is on the disk when the call returns.

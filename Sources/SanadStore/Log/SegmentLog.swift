@@ -19,8 +19,14 @@ public final class SegmentLog {
     let quarantineDirectory: String
     let table: RecordTable
     var active: SegmentFile?
+    /// Segments before the active one that are being sealed, oldest first.
+    var sealing: [SealingJob] = []
     let lookup: LogReaderCore
-    private var isPoisoned = false
+    var isPoisoned = false
+    /// Appends in a row for which the active segment has the wrong page size.
+    private var misfits = 0
+    /// As many end the segment: a mixture of large and small appends does not make a file of each.
+    private static let misfitsMaximum = 4
 
     /// The oldest sequence that the log holds; the next one when it holds none.
     public var first: Sequence { catalog.first ?? end.sequence.next }
@@ -43,6 +49,12 @@ public final class SegmentLog {
         endOffset = 0
         knownCommitted = .zero
         try recover()
+    }
+
+    deinit {
+        // Whoever opens the store next must find no connection of this one. A failure has nobody
+        // to go to; the next start finds what it left.
+        try? finishSealing()
     }
 
     /// Appends frames durably: they are on the disk when the call returns.
@@ -71,12 +83,13 @@ public final class SegmentLog {
             previous = frame.position
         }
         var rest = frames
-        while let frame = rest.first {
+        try reapSealing(leaving: sealing.count)
+        while !rest.isEmpty {
             // An epoch's first frame opens a segment, so it can only stand at the front of a run.
             let stop =
                 rest.dropFirst().firstIndex { $0.header.kind == .epochStart } ?? rest.endIndex
             do throws(StoreError) {
-                let file = try activeFile(for: frame)
+                let file = try activeFile(for: rest[rest.startIndex..<stop])
                 try file.append(rest[rest.startIndex..<stop])
             } catch {
                 guard error.code != .diskFull else { throw error }
@@ -93,6 +106,7 @@ public final class SegmentLog {
 
     /// Seals the active segment, if there is one with frames.
     public func seal() throws(StoreError) {
+        try finishSealing()
         guard let file = active, file.frameBytes > 0 else { return }
         guard try file.seal() else { return }
         active = nil
@@ -136,20 +150,25 @@ public final class SegmentLog {
     /// Segment files with their sizes, oldest first.
     public func segments() throws(StoreError) -> [SegmentInfo] { try lookup.segments() }
 
-    private func activeFile(for frame: Frame) throws(StoreError) -> SegmentFile {
-        if let file = active, file.frameBytes > 0,
-            frame.header.kind == .epochStart
+    private func activeFile(for run: ArraySlice<Frame>) throws(StoreError) -> SegmentFile {
+        let bytes = run.reduce(0) { $0 + $1.bytes.count }
+        if let file = active, file.frameBytes > 0 {
+            misfits = file.isMisfit(forAppend: bytes, options: options) ? misfits + 1 : 0
+            if run.first?.header.kind == .epochStart || misfits >= Self.misfitsMaximum
                 || file.frameBytes >= UInt64(options.segmentBytesTarget)
-        {
-            try seal()
+            {
+                try retireActive()
+            }
         }
         if let active { return active }
-        let first = frame.header.first
+        misfits = 0
+        let first = end.sequence.next
         let file: SegmentFile
         do throws(StoreError) {
             file = try SegmentFile.create(
                 path: catalog.path(first), after: end, logOffset: endOffset, cluster: cluster,
-                options: options)
+                pageBytes: bytes >= options.segmentLargeAppendBytes
+                    ? options.segmentLargePageBytes : options.segmentPageBytes, options: options)
         } catch {
             // What a failed creation leaves would stand in the way of the next attempt.
             if error.code == .diskFull { try Files.removeDatabase(catalog.path(first)) }

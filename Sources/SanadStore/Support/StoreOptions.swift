@@ -16,8 +16,15 @@ public struct StoreOptions: Sendable {
     /// Page cache of the connection that writes the record table.
     public var tableCacheKibibytes = 8 << 10
 
-    /// Page size of new segments, in bytes.
+    /// Page size of new segments for small appends, in bytes: each rewrites a page.
     var segmentPageBytes = 8_192
+    /// Page size of new segments for large appends, in bytes: each costs two or three system calls
+    /// a page.
+    var segmentLargePageBytes = 32_768
+    /// An append of this many bytes, and more, is a large one: bulk imports, and catching up.
+    var segmentLargeAppendBytes = 512 << 10
+    /// An append of fewer bytes is a small one. What lies between goes well with either page size.
+    var segmentSmallAppendBytes = 128 << 10
     /// The active segment's WAL is moved into its file when it holds this many bytes.
     var segmentCheckpointBytes = 8 << 20
     /// Page size of a new record table, in bytes.

@@ -17,14 +17,22 @@ extension BenchRun {
         guard let sequence = status["logEnd.sequence"].number,
             let end = status["logEndBytes"].number
         else { throw Failure("the status has no log end") }
+        let primaryBefore = try pair.rabat.processorSeconds()
         let start = monotonicNanoseconds()
         try pair.marrakech.start()
         try pair.marrakech.waitUntilDurable(sequence, seconds: 120)
         let seconds = Double(monotonicNanoseconds() - start) / 1e9
+        let busy = (
+            standby: try pair.marrakech.processorSeconds(),
+            primary: try pair.rabat.processorSeconds() - primaryBefore
+        )
         try retire(pair)
         let theirs = try postgres?.catchUp()
         let megabytes = (end - before) / 1e6
-        var note = "\(decimal(megabytes, places: 0)) MB in \(decimal(seconds, places: 2)) s"
+        var note =
+            "\(decimal(megabytes, places: 0)) MB in \(decimal(seconds, places: 2)) s, processor "
+            + "\(decimal(busy.standby, places: 2)) s standby, "
+            + "\(decimal(busy.primary, places: 2)) s primary"
         if let theirs {
             note +=
                 ", PostgreSQL \(decimal(theirs.bytes / 1e6, places: 0)) MB in "

@@ -129,11 +129,34 @@ struct Check: AsyncParsableCommand {
             }
             if !status.link.connected {
                 find(.critical, "not connected to \(status.link.peer)")
-            } else if status.replicationMode == "sync", status.inSync.count < 2 {
+            }
+            if status.replicationMode == "sync", status.inSync.count < 2 {
                 find(.warning, "only \(status.inSync.first ?? "no node") is in sync")
             }
+            checkFailover(status)
             if status.quarantineEntries > 0 {
                 find(.warning, "\(status.quarantineEntries) quarantine entries")
+            }
+        }
+
+        private mutating func checkFailover(_ status: NodeStatus) {
+            if let conflict = status.conflict { find(.critical, conflict) }
+            if status.link.state == "lost" {
+                find(.critical, "\(status.link.peer) is left behind and has to take a snapshot")
+            }
+            if status.arbiterReachable == false {
+                let reason = status.arbiterProblem.map { ": \($0)" } ?? ""
+                find(.warning, "the arbiter does not answer\(reason)")
+            }
+            if !status.consistent {
+                find(.warning, "its store is being repaired: it serves no reads")
+            }
+            if let reason = status.operatorFence {
+                find(.warning, "fenced by an operator: \(reason)")
+            }
+            if status.runsAlone { find(.warning, "runs alone by an operator's word") }
+            if let seconds = status.failoverPausedSeconds {
+                find(.warning, "automatic failover is paused for \(Text.seconds(seconds))")
             }
         }
 

@@ -42,6 +42,7 @@ struct Doctor: AsyncParsableCommand {
             let headline = StatusReport(status: status, nowUnixSeconds: now).headline
             findings.append(
                 Finding(status.storeProblem == nil ? .good : .failed, "node", headline))
+            findings += Self.failover(status)
             if status.softwareVersion != RunningNode.softwareVersion {
                 findings.append(
                     Finding(
@@ -56,6 +57,41 @@ struct Doctor: AsyncParsableCommand {
             findings.append(Finding(.warning, "node", "\(error)"))
         }
         return nil
+    }
+}
+
+extension Doctor {
+    /// What keeps a failover from going as configured.
+    static func failover(_ status: NodeStatus) -> [Finding] {
+        var findings: [Finding] = []
+        if let conflict = status.conflict {
+            findings.append(Finding(.failed, "failover", conflict))
+        }
+        if let isReachable = status.arbiterReachable {
+            let reason = status.arbiterProblem.map { ": \($0)" } ?? ""
+            findings.append(
+                Finding(
+                    isReachable ? .good : .failed, "arbiter",
+                    isReachable ? "answers" : "does not answer\(reason)"))
+        }
+        if let reason = status.operatorFence {
+            findings.append(Finding(.warning, "failover", "fenced by an operator: \(reason)"))
+        }
+        if let seconds = status.failoverPausedSeconds {
+            findings.append(
+                Finding(.warning, "failover", "paused for another \(Text.seconds(seconds))"))
+        }
+        if status.runsAlone {
+            findings.append(Finding(.warning, "failover", "this primary runs alone"))
+        }
+        if !status.consistent {
+            findings.append(Finding(.warning, "records", "are being fetched; no reads until then"))
+        }
+        if status.quarantineEntries > 0 {
+            findings.append(
+                Finding(.warning, "quarantine", "\(status.quarantineEntries) entries to look at"))
+        }
+        return findings
     }
 }
 

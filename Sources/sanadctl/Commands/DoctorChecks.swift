@@ -20,7 +20,22 @@ struct FileChecks {
             checkKey(tls.privateKey)
             checkCertificate(tls.certificate, isAuthority: false, name: nil)
         }
+        for program in [configuration.hooks.vetoCommand, configuration.hooks.eventCommand] {
+            if let program { checkProgram(program) }
+        }
         checkStore(configuration.store.directory)
+    }
+
+    /// A veto command that cannot be run vetoes every promotion.
+    private mutating func checkProgram(_ path: String) {
+        guard let mode = mode(path) else { return }
+        if mode & S_IFMT != S_IFREG || mode & 0o111 == 0 {
+            add(.failed, path, "is no program that can be run; chmod 0755 \(path)")
+        } else if mode & 0o022 != 0 {
+            add(.failed, path, "others can change what the daemon runs; chmod 0755 \(path)")
+        } else {
+            add(.good, path, "can be run, and not be changed by others")
+        }
     }
 
     private mutating func add(_ grade: Finding.Grade, _ subject: String, _ text: String) {
@@ -98,11 +113,14 @@ struct FileChecks {
         var space = statvfs()
         guard statvfs(directory, &space) == 0 else { return }
         let free = UInt64(space.f_bavail) * UInt64(space.f_frsize)
-        // Three segments: the active one, the one being sealed, and a flush of the record table.
-        let needed = UInt64(configuration.store.segmentBytes) * 3
+        // The active segment and two that are being sealed, each with as much in its WAL, and a
+        // flush of the record table.
+        let needed = UInt64(configuration.store.segmentBytes) * 7
+        let floor = configuration.retention.freeBytes
+        let isShort = free < floor ? ", less than retention.free_bytes: old log goes early" : ""
         add(
-            free < needed ? .failed : free < 10 << 30 ? .warning : .good, directory,
-            "\(Text.bytes(free)) free")
+            free < needed ? .failed : free < max(floor, 10 << 30) ? .warning : .good, directory,
+            "\(Text.bytes(free)) free\(isShort)")
     }
 }
 

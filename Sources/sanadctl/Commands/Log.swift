@@ -104,11 +104,11 @@ struct LogShow: ParsableCommand {
                 if wanted.map({ sequence > $0 }) ?? true { left -= 1 }
             }
             guard wanted.map({ sequence > $0 }) ?? true else { return }
-            Terminal.out(json ? jsonLine(frame, sequence, mutation) : line(sequence, mutation))
+            Terminal.out(json ? jsonLine(frame, sequence, mutation) : Self.line(sequence, mutation))
         }
     }
 
-    private func line(_ sequence: Sequence, _ mutation: MutationView) -> String {
+    static func line(_ sequence: Sequence, _ mutation: MutationView) -> String {
         let name =
             String(decoding: mutation.collection, as: UTF8.self) + "/"
             + String(decoding: mutation.key, as: UTF8.self)

@@ -26,15 +26,22 @@ struct Status: AsyncParsableCommand {
     }
 
     func run() async throws {
+        var earlier: NodeStatus?
         guard watch else {
-            try await look()
+            try await look(&earlier)
+            // How fast work goes takes two looks to tell.
+            if !json, let status = earlier, StatusTrend.isMoving(status) {
+                try await Task.sleep(for: .seconds(1))
+                Terminal.out("\nOne second later:\n")
+                try await look(&earlier)
+            }
             return
         }
         while true {
             // A node that is away for a moment is a part of what one wants to watch.
             do {
                 if Terminal.outputIsTerminal, !json { Terminal.clearScreen() }
-                try await look()
+                try await look(&earlier)
             } catch let failure as Failure where failure.code == .unavailable {
                 Terminal.out(failure.description)
             }
@@ -42,13 +49,19 @@ struct Status: AsyncParsableCommand {
         }
     }
 
-    private func look() async throws {
-        let (status, body) = try await node.withClient { try await $0.status() }
+    private func ask() async throws -> (status: NodeStatus, body: Data) {
+        try await node.withClient { try await $0.status() }
+    }
+
+    private func look(_ earlier: inout NodeStatus?) async throws {
+        let (status, body) = try await ask()
         if json {
             Terminal.out(String(decoding: body, as: UTF8.self))
         } else {
             let now = Int64(Date.now.timeIntervalSince1970)
-            Terminal.out(StatusReport(status: status, nowUnixSeconds: now).text)
+            Terminal.out(
+                StatusReport(status: status, nowUnixSeconds: now, earlier: earlier).text)
         }
+        earlier = status
     }
 }

@@ -4,6 +4,8 @@ import SanadNode
 struct StatusReport {
     var status: NodeStatus
     var nowUnixSeconds: Int64
+    /// What an earlier look showed; nil when this is the first one.
+    var earlier: NodeStatus?
 
     var text: String {
         var parts = [headline, Text.table(rows)]
@@ -17,7 +19,24 @@ struct StatusReport {
         if let problem = status.storeProblem {
             return "\(name): THE STORE HAS A PROBLEM: \(problem)"
         }
+        if let conflict = status.conflict {
+            return "\(name) HAS MET ANOTHER PRIMARY and takes no writes: \(conflict)."
+        }
+        if !status.consistent {
+            return "\(name) SERVES NO READS and cannot be promoted yet: \(repair)."
+        }
+        if let reason = status.operatorFence {
+            return "\(name) is \(status.role) and FENCED by an operator: \(reason)."
+        }
+        return roleHeadline
+    }
+
+    private var roleHeadline: String {
+        let name = status.node
         switch status.role {
+        case "primary" where status.writable && status.runsAlone:
+            return "\(name) is the primary (epoch \(status.epoch)), takes writes, and RUNS ALONE "
+                + "by an operator's word."
         case "primary" where status.writable:
             return "\(name) is the primary (epoch \(status.epoch)) and takes writes."
         case "primary":
@@ -28,15 +47,28 @@ struct StatusReport {
         case "standby":
             return "\(name) is the standby and DOES NOT HEAR \(status.link.peer)."
         case "unconfirmed":
-            return "\(name) has started and TAKES NO WRITES until \(status.link.peer) confirms "
-                + "who is primary."
+            let voice = status.arbiter == "none" ? "" : " or the arbiter"
+            return "\(name) has started and TAKES NO WRITES until \(status.link.peer)\(voice) "
+                + "confirms who is primary."
         case "starting": return "\(name) is starting."
         case "stopped": return "\(name) has stopped."
         default: return "\(name) is \(status.role)."
         }
     }
 
-    private var rows: [(String, String)] {
+    private var repair: String {
+        guard let seeding = status.seeding else {
+            return "records that a failover cut off are being fetched anew"
+        }
+        let parts = [
+            "a snapshot is being loaded",
+            "\(Text.count(seeding.records)) records", Text.bytes(seeding.bytes),
+            StatusTrend(from: earlier, to: status)?.seedingText,
+        ]
+        return parts.compactMap(\.self).joined(separator: ", ")
+    }
+
+    var rows: [(String, String)] {
         var rows = [
             ("Node", "\(status.node), Sanad \(status.softwareVersion), store \(status.store)"),
             ("Cluster", "\(status.cluster); primary: \(status.primary ?? "none chosen yet")"),
@@ -49,13 +81,19 @@ struct StatusReport {
                 "\(Text.count(status.committed)); in the record table: \(Text.count(status.applied))"
             ),
             ("Link", link),
+            ("Arbiter", arbiter),
             ("Failover", failover),
         ]
+        if !status.consistent { rows.append(("Records", repair)) }
+        if let conflict = status.conflict { rows.append(("Conflict", conflict)) }
+        if let fence = status.operatorFence { rows.append(("Fence", "by an operator: \(fence)")) }
+        if let bytes = status.bytesUntilLost { rows.append(("Standby's place", place(bytes))) }
         if status.commitQueueRequests > 0 {
             rows.append(("Waiting writes", Text.count(UInt64(status.commitQueueRequests))))
         }
         if status.quarantineEntries > 0 {
-            rows.append(("Quarantine", "\(status.quarantineEntries) entries"))
+            rows.append(
+                ("Quarantine", "\(status.quarantineEntries) entries (sanadctl quarantine list)"))
         }
         rows.append(("Disk free", status.diskFreeBytes.map(Text.bytes) ?? "not known"))
         rows.append(("Certificate", certificate))
@@ -77,8 +115,15 @@ struct StatusReport {
             status.lag.transactions.map { "\(Text.count($0)) transactions" },
             status.lag.bytes.map { Text.bytes($0) },
             status.lag.seconds.map { Text.seconds($0) },
+            StatusTrend(from: earlier, to: status)?.lagText,
         ].compactMap { $0 }
         return parts.isEmpty ? "not known" : parts.joined(separator: ", ")
+    }
+
+    private func place(_ bytes: UInt64) -> String {
+        status.link.state == "lost"
+            ? "LOST: the log no longer reaches back to it; it has to take a snapshot"
+            : "kept for another \(Text.bytes(bytes)) of log"
     }
 
     private var logEnd: String {
@@ -91,7 +136,8 @@ struct StatusReport {
         let link = status.link
         guard link.connected else {
             let reason = link.lastError.map { "; last error: \($0)" } ?? ""
-            return "not connected to \(link.peer)\(reason)"
+            let state = link.state == "lost" ? "; its place in the log is LOST" : ""
+            return "not connected to \(link.peer)\(state)\(reason)"
         }
         let (plain, wire) =
             status.role == "primary"
@@ -105,14 +151,28 @@ struct StatusReport {
         return text
     }
 
+    private var arbiter: String {
+        guard status.arbiter != "none" else { return "none: two sites alone" }
+        switch status.arbiterReachable {
+        case true?: return "answers"
+        case false?:
+            return "DOES NOT ANSWER" + (status.arbiterProblem.map { ": \($0)" } ?? "")
+        case nil: return "not asked yet"
+        }
+    }
+
     private var failover: String {
-        let mode =
-            status.failoverMode == "manual"
-            ? "by hand (sanadctl promote)"
-            : status.replicationMode == "async"
-                ? "by hand: in async mode the standby never promotes itself" : "automatic"
-        guard let seconds = status.lastPromotionSeconds else { return mode }
-        return "\(mode); last promotion took \(Text.seconds(seconds))"
+        var text =
+            switch status.failoverMode {
+            case "manual": "by hand (sanadctl promote)"
+            case "observe": "by hand (observe: the log says when this node would have acted)"
+            default: "automatic"
+            }
+        if let seconds = status.failoverPausedSeconds {
+            text += "; PAUSED by an operator for another \(Text.seconds(seconds))"
+        }
+        guard let seconds = status.lastPromotionSeconds else { return text }
+        return "\(text); last promotion took \(Text.seconds(seconds))"
     }
 
     private var certificate: String {
@@ -120,25 +180,5 @@ struct StatusReport {
         let left = expiry - nowUnixSeconds
         guard left > 0 else { return "EXPIRED on \(Text.time(unixSeconds: expiry))" }
         return "expires in \(Text.seconds(Double(left))), on \(Text.time(unixSeconds: expiry))"
-    }
-
-    /// The next step, when the state asks for one.
-    private var advice: String? {
-        if status.storeProblem != nil {
-            return "run \"sanadctl verify\", and read \"A damaged store\" in OPERATIONS.md"
-        }
-        switch status.role {
-        case "primary" where !status.writable:
-            return "bring \(status.link.peer) or the link to it back; writes go on by themselves "
-                + "then. Look at \(status.link.peer) first: it may be primary already"
-        case "standby" where !status.link.connected && status.replicationMode == "async":
-            return "if \(status.link.peer) is lost: sanadctl promote --accept-loss --reason TEXT"
-        case "standby" where !status.link.connected:
-            return "look at \(status.link.peer) and at the link; with automatic failover this "
-                + "node promotes itself if it may"
-        case "unconfirmed":
-            return "bring \(status.link.peer) or the link to it back"
-        default: return nil
-        }
     }
 }

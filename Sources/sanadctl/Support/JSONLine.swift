@@ -3,9 +3,14 @@ import Foundation
 /// JSON for scripts: one object a line.
 enum JSONLine {
     static func print(_ value: some Encodable) throws {
+        Terminal.out(String(decoding: try bytes(value), as: UTF8.self))
+    }
+
+    /// The object, without a line end.
+    static func bytes(_ value: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        Terminal.out(String(decoding: try encoder.encode(value), as: UTF8.self))
+        return [UInt8](try encoder.encode(value))
     }
 
     /// A JSON string (RFC 8259, section 7), its quotes included.

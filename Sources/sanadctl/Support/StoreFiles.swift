@@ -57,7 +57,7 @@ struct StoreFiles {
     }
 
     /// Turns the store's error into what a person sees.
-    private static func reading<Result>(
+    static func reading<Result>(
         _ body: () throws(StoreError) -> Result
     ) throws -> Result {
         do throws(StoreError) {

@@ -45,17 +45,9 @@ enum Terminal {
         return 0
     }
 
-    /// Asks until the person types `expected`, or something else.
-    static func confirm(_ question: String, expected: String) throws {
-        guard inputIsTerminal else {
-            throw Failure(
-                .usage, "this needs a confirmation, and there is no terminal to ask",
-                next: "look at the risk above, then give --yes")
-        }
-        write(Array("\(question) Type \"\(expected)\" to go on: ".utf8), to: STDERR_FILENO)
-        let answer = readLine()?.trimmingCharacters(in: .whitespaces) ?? ""
-        guard answer.lowercased() == expected.lowercased() else {
-            throw Failure(.refused, "not confirmed; nothing was done")
-        }
+    /// Asks a question, and hands back the line that was typed; nil when input has ended.
+    static func ask(_ question: String) -> String? {
+        write(Array("\(question) ".utf8), to: STDERR_FILENO)
+        return readLine()
     }
 }

@@ -106,5 +106,12 @@ struct FrameTests {
         #expect(Limits.chunkBytesMaximum <= Limits.messageBytesMaximum)
         #expect(Limits.frameBytesMaximum <= Limits.windowBytesDefault)
         #expect(Limits.windowBytesDefault < Limits.applyLagBytesMaximum)
+        // What the standby may leave unapplied must not stop the primary from sending.
+        #expect(
+            Limits.applyDeferralBytesMaximum + UInt64(Limits.windowBytesDefault)
+                < UInt64(Limits.applyLagBytesMaximum))
+        #expect(
+            Limits.applyDeferralOutOfSyncBytesMaximum + UInt64(Limits.windowBytesDefault)
+                < UInt64(Limits.applyLagOutOfSyncBytesMaximum))
     }
 }

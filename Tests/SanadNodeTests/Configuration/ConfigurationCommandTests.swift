@@ -83,7 +83,12 @@ struct ConfigurationCommandTests {
 
     @Test(
         "Without a node: 69, and what to do",
-        arguments: [["status"], ["get", "c", "k"], ["put", "c", "k", "1"], ["seal"], ["history"]])
+        arguments: [
+            ["status"], ["get", "c", "k"], ["put", "c", "k", "1"], ["seal"], ["history"],
+            ["switchover"], ["promote", "--reason", "r"],
+            ["pause", "--for", "30m", "--reason", "r"],
+            ["quarantine", "list"], ["quarantine", "export", "1"],
+        ])
     func unavailable(arguments: [String]) throws {
         defer { try? FileManager.default.removeItem(at: directory) }
         let outcome = try run(arguments)
@@ -104,7 +109,11 @@ struct ConfigurationCommandTests {
     @Test(
         "Wrong usage: 64",
         arguments: [
-            ["promote", "--accept-loss"], ["status", "--bogus"], ["pki", "issue", "Rabat"],
+            ["promote", "--accept-loss"], ["promote"], ["run-alone"], ["fence"], ["rejoin"],
+            ["reseed"], ["pause", "--for", "30m"], ["pause", "--for", "25h", "--reason", "r"],
+            ["pause", "--for", "5", "--reason", "r"], ["quarantine", "discard", "1"],
+            ["quarantine", "show"], ["reseed", "--discard-old", "--reason", "r"],
+            ["status", "--bogus"], ["pki", "issue", "Rabat"],
             ["put", "c", "k", "1", "--if-absent", "--if-present"],
             ["status", "--url", "http://a", "--socket", "b"],
             ["seal", "--url", "http://127.0.0.1:1"],

@@ -50,10 +50,38 @@ struct ConfigurationErrorTests {
             lines: "log:\n  level: [info]",
             problem: "line 13: log.level: must be one value"),
         .init(
-            lines: "replication:\n  on_standby_loss: degrade",
-            problem: "line 13: replication.on_standby_loss: \"degrade\" is not in this version: "
-                + "with failover.arbiter none the standby may already be primary when it is silent, "
-                + "so the primary has to wait for it; use block, or replication.mode: async"),
+            lines: "replication:\n  on_standby_loss: wait",
+            problem: "line 13: replication.on_standby_loss: \"wait\" is not one of: "
+                + "degrade, block"),
+        .init(
+            lines: "failover:\n  mode: auto",
+            problem: "line 13: failover.mode: \"auto\" is not one of: "
+                + "automatic, observe, manual"),
+        .init(
+            lines: "failover:\n  max_loss: 5",
+            problem: "line 13: failover.max_loss: 5 has no meaning with replication.mode: sync, "
+                + "which loses nothing; set it to 0, or replication.mode: async"),
+        .init(
+            lines: "failover:\n  max_loss: 1000001",
+            problem: "line 13: failover.max_loss: 1000001 is outside 0 to 1000000"),
+        .init(
+            lines: "failover:\n  degrade_after: 999ms",
+            problem: "line 13: failover.degrade_after: 999ms is shorter than 2 heartbeats: "
+                + "2 × 500ms = 1s"),
+        .init(
+            lines: "failover:\n  degrade_after: 2h",
+            problem: "line 13: failover.degrade_after: 2h is outside 20ms to 1h"),
+        .init(
+            lines: "retention:\n  maximum_bytes: 128MiB",
+            problem: "line 13: retention.maximum_bytes: 128MiB is less than 4 files of the log: "
+                + "4 × 64MiB = 256MiB"),
+        .init(
+            lines: "hooks:\n  veto_command: veto.sh",
+            problem: "line 13: hooks.veto_command: \"veto.sh\" is not the absolute path of a "
+                + "program, without arguments; put them in a script"),
+        .init(
+            lines: "hooks:\n  timeout: 61s",
+            problem: "line 13: hooks.timeout: 61s is outside 1s to 1min"),
         .init(
             lines: "log:\n  level: loud",
             problem: "line 13: log.level: \"loud\" is not one of: "
@@ -240,6 +268,11 @@ struct ConfigurationErrorTests {
             file: "test.yaml")
         #expect(reading.warnings.map(\.key) == ["records.listen", "replication.mode"])
         #expect(reading.warnings.map(\.line) == [13, 15])
+        let bounded = try NodeConfiguration.read(
+            ConfigurationFixtures.minimal(
+                and: "replication:\n  mode: async\nfailover:\n  max_loss: 100"),
+            file: "test.yaml")
+        #expect(bounded.warnings.isEmpty)
     }
 
     @Test("The error as text names the file and counts")

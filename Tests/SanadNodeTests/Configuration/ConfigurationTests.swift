@@ -1,5 +1,6 @@
 import Foundation
 import SanadCore
+import SanadStore
 import Testing
 
 @testable import SanadNode
@@ -24,6 +25,13 @@ struct ConfigurationTests {
         #expect(configuration.failover.heartbeat == .milliseconds(500))
         #expect(configuration.failover.lease == .seconds(3))
         #expect(configuration.failover.grantWait == .milliseconds(3_030))
+        #expect(configuration.replication.onStandbyLoss == .degrade)
+        #expect(configuration.failover.maxLoss == 0)
+        #expect(configuration.failover.degradeAfter == nil)
+        #expect(configuration.retention.minimumAge == .seconds(86_400))
+        #expect(configuration.retention.maximumBytes == 64 << 30)
+        #expect(configuration.retention.freeBytes == 2 << 30)
+        #expect(configuration.hooks == .init(timeout: .seconds(5)))
         #expect(configuration.records.tls == nil)
         #expect(configuration.records.queueRequests == Limits.commitQueueRequestsDefault)
         #expect(configuration.control.socketPath == "/run/sanad/sanadd.sock")
@@ -48,12 +56,13 @@ struct ConfigurationTests {
         let reading = try NodeConfiguration.load(path)
         #expect(reading.warnings.isEmpty)
         let silent = reading.settings.filter { $0.line == nil }.map(\.name)
-        // Shown as comments: two sites alone have no arbiter, and an operations API on loopback is
-        // plain.
+        // Shown as comments: two sites alone have no arbiter, programs of the operator's own, and an
+        // operations API on loopback is plain.
         #expect(
             silent == [
                 "witness.name", "witness.address", "etcd.endpoints", "etcd.ca",
-                "etcd.certificate", "etcd.key", "etcd.prefix", "operations.tls.certificate",
+                "etcd.certificate", "etcd.key", "etcd.prefix", "hooks.veto_command",
+                "hooks.event_command", "operations.tls.certificate",
                 "operations.tls.private_key",
             ])
     }
@@ -83,6 +92,41 @@ struct ConfigurationTests {
         #expect(
             text.contains(ConfigurationReference.markdown),
             "run: sanadctl config keys --markdown, and put its output into the reference")
+    }
+
+    @Test("The engine is told what the file says")
+    func engineOptions() throws {
+        let identity = StoreIdentity(
+            node: try #require(NodeName("rabat")), store: Identifier(high: 1, low: 2))
+        let configuration = try NodeConfiguration.read(
+            ConfigurationFixtures.minimal(
+                and: """
+                    replication:
+                      mode: async
+                      on_standby_loss: block
+                    failover:
+                      mode: observe
+                      max_loss: 7
+                      degrade_after: 2s
+                    retention:
+                      minimum_age: 1h
+                      maximum_bytes: 1GiB
+                      free_bytes: 64MiB
+                    hooks:
+                      veto_command: /bin/true
+                    """), file: "test.yaml"
+        ).configuration
+        let options = configuration.engineOptions(identity: identity)
+        #expect(options.replica.mode == .async)
+        #expect(options.replica.onStandbyLoss == .block)
+        #expect(options.replica.failoverMode == .observe)
+        #expect(options.replica.maxLoss == 7)
+        #expect(options.replica.timing.degradeAfter == .seconds(2))
+        #expect(options.replica.hasVeto)
+        #expect(
+            options.retention
+                == RetentionPolicy(
+                    minimumAge: .seconds(3_600), maximumBytes: 1 << 30, freeBytesFloor: 64 << 20))
     }
 
     @Test("A missing file, and one that is not UTF-8, are errors like others")

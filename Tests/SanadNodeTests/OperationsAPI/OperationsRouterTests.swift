@@ -76,6 +76,19 @@ struct OperationsRouterTests {
         Case(name: "standby", view: standby(), target: "/replica?max_lag_seconds=1.5", status: 200),
         Case(name: "standby", view: standby(), target: "/replica?max_lag_seconds=1", status: 503),
         Case(
+            name: "standby being repaired", view: standby { $0.status.consistent = false },
+            target: "/readyz/consistent", status: 503),
+        Case(
+            name: "standby being repaired", view: standby { $0.status.consistent = false },
+            target: "/readyz", status: 503),
+        Case(
+            name: "standby being repaired", view: standby { $0.status.consistent = false },
+            target: "/standby", status: 503),
+        Case(
+            name: "conflict", view: view { $0.status.conflict = "both reigned" },
+            target: "/readyz/conflict", status: 503),
+        Case(name: "no conflict", view: view(), target: "/readyz/conflict", status: 200),
+        Case(
             name: "standby not in sync", view: standby { $0.status.inSync = ["rabat"] },
             target: "/sync", status: 503),
         Case(
@@ -162,6 +175,8 @@ struct OperationsRouterTests {
         }
         let expected = """
             [-]store failed: segment 5
+            [+]consistent ok
+            [+]conflict ok
             [+]disk excluded
             [+]role ok
             [+]lease ok
@@ -222,6 +237,40 @@ struct OperationsRouterTests {
         #expect(text.contains("sanad_lag_seconds NaN\n"))
         #expect(!text.contains("sanad_disk_free_bytes"))
         #expect(!text.contains("sanad_standby_durable_sequence"))
+    }
+
+    @Test("what an operator and the arbiter have said is in the metrics")
+    func failoverMetrics() {
+        let quiet = Self.answer("/metrics", Self.view { $0.status.link.peer = "marrakech" }).body
+        for line in [
+            "sanad_peer_in_sync 1", "sanad_degraded 0", "sanad_failover_paused 0",
+            "sanad_fenced_by_operator 0", "sanad_conflict 0", "sanad_consistent 1",
+            "sanad_replication_state{sanad_replication_state=\"none\"} 1",
+        ] { #expect(quiet.contains(line + "\n"), "\(line)") }
+        #expect(!quiet.contains("sanad_arbiter_reachable"))
+        #expect(!quiet.contains("sanad_bytes_until_lost"))
+        #expect(!quiet.contains("sanad_seeding"))
+        let view = Self.view { view in
+            view.status.link.peer = "marrakech"
+            view.status.link.state = "lost"
+            view.status.inSync = ["rabat"]
+            view.status.arbiterReachable = false
+            view.status.failoverPausedSeconds = 60
+            view.status.operatorFence = "maintenance"
+            view.status.conflict = "both reigned"
+            view.status.consistent = false
+            view.status.runsAlone = true
+            view.status.seeding = .init(records: 12, bytes: 345)
+            view.status.bytesUntilLost = 678
+        }
+        let text = Self.answer("/metrics", view).body
+        for line in [
+            "sanad_peer_in_sync 0", "sanad_degraded 1", "sanad_arbiter_reachable 0",
+            "sanad_failover_paused 1", "sanad_fenced_by_operator 1", "sanad_runs_alone 1",
+            "sanad_conflict 1", "sanad_consistent 0", "sanad_seeding_records 12",
+            "sanad_seeding_bytes 345", "sanad_bytes_until_lost 678",
+            "sanad_replication_state{sanad_replication_state=\"lost\"} 1",
+        ] { #expect(text.contains(line + "\n"), "\(line)") }
     }
 
     @Test("the page escapes what it shows, and loads nothing")

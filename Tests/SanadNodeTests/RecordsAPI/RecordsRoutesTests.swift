@@ -253,6 +253,31 @@ struct RecordsRoutesTests {
         }
     }
 
+    @Test("a node whose records are not those of one moment serves none, and says why")
+    func inconsistent() async throws {
+        try await RecordsTestNode.run { node in
+            let client = try node.client()
+            _ = try client.request("PUT", "/v1/collections/c/records/k", "1")
+            node.gate.change {
+                $0.consistent = false
+                $0.seeding = .init(records: 4_711, bytes: 1 << 20)
+            }
+            for path in ["collections/c/records/k", "collections/c/records", "export", "changes"] {
+                let answer = try client.request("GET", "/v1/" + path)
+                #expect(answer.status == 503)
+                #expect(answer.headers["retry-after"] == "5")
+                #expect(answer.text.contains("urn:sanad:problem:not-consistent"))
+                #expect(answer.text.contains("4711 records so far"))
+                #expect(answer.headers["sanad-primary"] == "https://marrakech.example:7401")
+            }
+            node.gate.change { $0.seeding = nil }
+            let repair = try client.request("GET", "/v1/collections/c/records/k")
+            #expect(repair.text.contains("a failover cut off"))
+            node.gate.change { $0.consistent = true }
+            #expect(try client.request("GET", "/v1/collections/c/records/k").text == "1")
+        }
+    }
+
     @Test("the control routes are on the control socket only")
     func control() async throws {
         try await RecordsTestNode.run { node in

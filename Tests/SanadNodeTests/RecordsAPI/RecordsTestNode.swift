@@ -31,6 +31,8 @@ final class TestGate: NodeGate {
         var idempotent: [String: Sequence] = [:]
         var commands: [ControlCommand] = []
         var submitted = 0
+        var refused = 0
+        var heldMost = 0
     }
 
     let table: RecordTable
@@ -74,6 +76,9 @@ final class TestGate: NodeGate {
     }
 
     var submitted: Int { state.withLock { $0.submitted } }
+    var refused: Int { state.withLock { $0.refused } }
+    /// The most that was ever held at once.
+    var heldMost: Int { state.withLock { $0.heldMost } }
     var heldCount: Int { state.withLock { $0.held.count } }
     var commands: [ControlCommand] { state.withLock { $0.commands } }
     var status: NodeStatus { state.withLock { $0.status } }
@@ -94,11 +99,14 @@ final class TestGate: NodeGate {
             } else {
                 switch state.treatment {
                 case .commit: break
-                case .refuse(let refusal): return .failure(refusal)
+                case .refuse(let refusal):
+                    state.refused += 1
+                    return .failure(refusal)
                 case .answer(let outcome): return .success(outcome)
                 case .hold:
                     state.submitted += 1
                     state.held.append(request)
+                    state.heldMost = max(state.heldMost, state.held.count)
                     return .success(nil)
                 }
             }
@@ -120,6 +128,15 @@ final class TestGate: NodeGate {
         for (request, outcome) in done {
             request.outbox.deliver([.init(ticket: request.ticket, outcome: outcome)])
         }
+    }
+
+    /// Commits the oldest of what is held, and goes on holding.
+    func releaseOldest() {
+        let done = state.withLock { state in
+            let request = state.held.removeFirst()
+            return (request, Self.commit(request, &state))
+        }
+        done.0.outbox.deliver([.init(ticket: done.0.ticket, outcome: done.1)])
     }
 
     private static func commit(_ request: WriteRequest, _ state: inout State) -> WriteOutcome {

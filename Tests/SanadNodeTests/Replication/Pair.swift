@@ -3,6 +3,7 @@ import Logging
 import SanadCore
 import SanadLink
 import SanadStore
+import SanadTestSupport
 import Synchronization
 import Testing
 
@@ -20,12 +21,15 @@ final class Pair: Sendable {
     let otherPort: UInt16
     let mode: String
     let lease: String
+    /// Further sections of both configurations.
+    let settings: String
 
-    init(mode: String = "sync", lease: String = "1s") throws {
+    init(mode: String = "sync", lease: String = "1s", settings: String = "") throws {
         var generator = SystemRandomNumberGenerator()
         cluster = .random(using: &generator)
         self.mode = mode
         self.lease = lease
+        self.settings = settings
         directory =
             FileManager.default.temporaryDirectory
             .appendingPathComponent("sanad-\(UUID().uuidString)").path
@@ -71,6 +75,7 @@ final class Pair: Sendable {
               lease: \(lease)
             control:
               socket: \(directory)/\(name).sock
+            \(settings)
             """
         return try NodeConfiguration.read(text, file: name).configuration
     }
@@ -102,41 +107,13 @@ final class TestNode {
         return node.gate
     }
 
+    func ending(isolation: isolated (any Actor)? = #isolation) async -> NodeEnding? {
+        await node?.untilFinished()
+    }
+
     func stop(isolation: isolated (any Actor)? = #isolation) async {
         await node?.stop()
         node = nil
-    }
-}
-
-func freePort() throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let port = withUnsafeMutablePointer(to: &address) { address in
-        address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-            bind(descriptor, address, length) == 0
-                && getsockname(descriptor, address, &length) == 0
-        }
-    }
-    try #require(port)
-    return UInt16(bigEndian: address.sin_port)
-}
-
-struct Deadline: Error, CustomStringConvertible {
-    var description: String
-}
-
-/// Waits for a condition; the deadline is generous, since only a failure takes all of it.
-func until(
-    _ what: String, seconds: Double = 30, _ condition: () async throws -> Bool
-) async throws {
-    let end = SystemClock.instant + Span(nanoseconds: UInt64(seconds * 1e9))
-    while try await !condition() {
-        guard SystemClock.instant < end else { throw Deadline(description: "never: \(what)") }
-        try await Task.sleep(for: .milliseconds(2))
     }
 }
 

@@ -1,6 +1,7 @@
 import Foundation
 import SanadCore
 import SanadStore
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import SanadCore
 import SanadLink
+import SanadTestSupport
 import Testing
 
 /// `sanadd` in the role `witness`, as a process.

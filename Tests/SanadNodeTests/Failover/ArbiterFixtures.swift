@@ -3,6 +3,7 @@ import Glibc
 import Logging
 import SanadCore
 import SanadLink
+import SanadTestSupport
 import Synchronization
 import Testing
 
@@ -96,7 +97,7 @@ final class Outcomes: Sendable {
     var count: Int { results.withLock { $0.count } }
 
     func take() async throws -> Result<ArbiterAnswer, ArbiterFailure> {
-        try await soon("an outcome") { self.count > 0 }
+        try await until("an outcome") { self.count > 0 }
         return results.withLock { $0.removeFirst() }
     }
 
@@ -109,15 +110,5 @@ final class Outcomes: Sendable {
             Issue.record("an answer where a failure was expected: \(answer.outcome)")
             throw CancellationError()
         }
-    }
-}
-
-/// Waits until a condition holds, 20 seconds at most.
-func soon(_ what: String, _ condition: () async throws -> Bool) async throws {
-    let deadline = SystemClock.instant + .seconds(20)
-    while try await !condition() {
-        try #require(SystemClock.instant < deadline, "\(what) did not come in time")
-        // A poll, not a wait for time to pass.
-        try await Task.sleep(for: .milliseconds(2))
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import SanadCore
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode
@@ -37,7 +38,7 @@ struct EtcdClientTests {
         #expect(held.view.committed == Sequence(9))
         #expect(held.view.remaining > .seconds(2))
         var answer = held
-        try await soon("the end of the lease") {
+        try await until("the end of the lease") {
             answer = try await marrakech.ask(ArbiterSite.change(1, takeOver, committed: 8))
             return answer.outcome != .leaseHeld
         }
@@ -169,12 +170,12 @@ struct EtcdClientTests {
         let etcd = try await RealEtcd(members: 3)
         let rabat = try etcd.node(ArbiterSite.rabat, patience: ArbiterLimits.patience)
         let marrakech = try etcd.node(ArbiterSite.marrakech)
-        try await soon("the first record") {
+        try await until("the first record") {
             (try? await rabat.ask(ArbiterSite.change(0, first)))?.outcome == .changed
         }
         // Stopped, not dead: its kernel still takes connections.
         etcd.signal(0, SIGSTOP)
-        try await soon("a renewal") {
+        try await until("a renewal") {
             guard case .success(let answer) = try await rabat.outcome(ArbiterSite.renew(1)) else {
                 return false
             }
@@ -185,7 +186,7 @@ struct EtcdClientTests {
         etcd.kill(leader)
         let killed = SystemClock.instant
         var granted = Instant.zero
-        try await soon("a renewal through a new leader") {
+        try await until("a renewal through a new leader") {
             guard case .success(let answer) = try await rabat.outcome(ArbiterSite.renew(1)) else {
                 return false
             }
@@ -201,7 +202,7 @@ struct EtcdClientTests {
     func unreachable() async throws {
         let etcd = try await RealEtcd()
         let rabat = try etcd.node(ArbiterSite.rabat, patience: ArbiterLimits.patience)
-        try await soon("the first record") {
+        try await until("the first record") {
             (try? await rabat.ask(ArbiterSite.change(0, first)))?.outcome == .changed
         }
         etcd.signal(0, SIGSTOP)
@@ -210,7 +211,7 @@ struct EtcdClientTests {
         #expect(throws: ArbiterFailure.self) { try silent.get() }
         #expect(SystemClock.instant.since(began) < .seconds(5))
         etcd.signal(0, SIGCONT)
-        try await soon("an answer") { (try? await rabat.ask(.read)) != nil }
+        try await until("an answer") { (try? await rabat.ask(.read)) != nil }
         etcd.kill(0)
         let dead = try await rabat.outcome(.read)
         #expect(throws: ArbiterFailure.self) { try dead.get() }

@@ -27,7 +27,7 @@ final class RealEtcd {
         }
         for index in 0..<members { processes.append(try start(index)) }
         let gateway = try EtcdGateway(options())
-        try await soon("etcd") {
+        try await until("etcd") {
             let answer: EtcdRangeAnswer? = try? await gateway.call(
                 "/v3/kv/range", EtcdKeys(prefix: "/").range,
                 deadline: SystemClock.instant + .seconds(1))

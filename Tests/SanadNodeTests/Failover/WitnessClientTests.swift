@@ -1,5 +1,6 @@
 import SanadCore
 import SanadLink
+import SanadTestSupport
 import Synchronization
 import SanadTestSupport
 import Testing
@@ -158,7 +159,7 @@ final class FakeWitness {
 
     func connection() async throws -> FakeWitnessConnection {
         let accepted = accepted
-        try await soon("a connection") { accepted.count > 0 }
+        try await until("a connection") { accepted.count > 0 }
         return FakeWitnessConnection(try #require(accepted.take()))
     }
 
@@ -181,7 +182,7 @@ final class FakeWitnessConnection {
 
     /// The next questions.
     func questions(_ count: Int) async throws -> [ArbiterRequest] {
-        try await soon("a question") {
+        try await until("a question") {
             try connection.receive { packet in
                 if case .control(let bytes) = packet,
                     case .arbiterRequest(let request) = try Message(decoding: bytes)

@@ -1,6 +1,7 @@
 import SanadCore
 import SanadLink
 import SanadStore
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode
@@ -17,7 +18,7 @@ struct WitnessTests {
         _ asker: WitnessAsker, _ kind: ArbiterRequest.Kind
     ) async throws -> ArbiterAnswer {
         var answer = try asker.ask(kind)
-        try await soon("the end of the lease") {
+        try await until("the end of the lease") {
             if answer.outcome == .leaseHeld { answer = try asker.ask(kind) }
             return answer.outcome != .leaseHeld
         }
@@ -93,7 +94,7 @@ struct WitnessTests {
         #expect(try refusal(other)?.contains("speaks for another") == true)
         let gift = ArbiterSite.question(ArbiterSite.change(0, takeOver))
         #expect(try refusal(gift)?.contains("only make itself primary") == true)
-        try await soon("the status") { fixture.node.status.refusedQuestionsTotal == 3 }
+        try await until("the status") { fixture.node.status.refusedQuestionsTotal == 3 }
     }
 
     @Test("Certificates of another authority, and of nodes that are no members, do not get in")
@@ -107,7 +108,7 @@ struct WitnessTests {
             _ = try fixture.asker(ArbiterSite.rabat, certificate: "fes")
         }
         #expect(outsider?.saidByPeer == true)
-        try await soon("both refusals") { fixture.node.status.refusalsTotal == 2 }
+        try await until("both refusals") { fixture.node.status.refusalsTotal == 2 }
     }
 
     @Test("Something else than a question ends the connection, and nothing more")
@@ -176,12 +177,12 @@ struct WitnessTests {
         let fixture = try WitnessFixture()
         let rabat = try fixture.asker(ArbiterSite.rabat)
         #expect(try rabat.ask(ArbiterSite.change(0, first)).outcome == .changed)
-        try await soon("the status") { fixture.node.status.questionsTotal == 1 }
+        try await until("the status") { fixture.node.status.questionsTotal == 1 }
         let saves = fixture.node.status.savesTotal
         for mark: UInt64 in 1...200 {
             #expect(try rabat.ask(ArbiterSite.renew(1, committed: mark)).outcome == .granted)
         }
-        try await soon("the status") { fixture.node.status.questionsTotal == 201 }
+        try await until("the status") { fixture.node.status.questionsTotal == 201 }
         #expect(fixture.node.status.savesTotal == saves)
         try fixture.restart()
         #expect(try fixture.asker(ArbiterSite.rabat).ask(.read).view.committed == Sequence(200))

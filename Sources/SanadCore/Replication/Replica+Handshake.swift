@@ -90,7 +90,7 @@ extension Replica {
         }
         link = .open(peer)
         if let problem = conflict(with: peer) { return enterConflict(problem, &effects) }
-        if peer.record.version > record.version { adopt(peer.record, &effects) }
+        if peer.record.isNewer(than: record) { adopt(peer.record, &effects) }
         if conflict != nil, record.primary == options.identity.node, !peer.isInConflict,
             peer.record.primary == options.identity.node
         {
@@ -251,7 +251,7 @@ extension Replica {
     private mutating func passedOn(
         _ newer: ClusterRecord, by peer: Hello, _ effects: inout [Effect]
     ) {
-        guard newer.cluster == options.cluster, newer.version > record.version,
+        guard newer.cluster == options.cluster, newer.isNewer(than: record),
             newer.primary == peer.identity.node
         else { return }
         adopt(newer, &effects)

@@ -63,7 +63,7 @@ extension World {
     /// The record table is the replay of the log, unless a repair is under way.
     mutating func checkTable(of host: Int) {
         guard let process = hosts[host].process, process.replica.repair == nil,
-            hosts[host].disk.plan == nil
+            hosts[host].disk.plan == nil || process.isRepairEnding
         else { return }
         count(\.tableChecks)
         let end = process.replica.logEnd.hash

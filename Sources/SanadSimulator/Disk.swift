@@ -11,8 +11,39 @@ struct Disk {
 
     /// A repair that was begun, so that it goes on after a restart.
     enum Plan {
-        case rejoin(names: [Int], consistentFrom: Sequence)
+        case rejoin(Rejoin)
         case seed(base: Position?, cursor: [UInt8]?, isLoaded: Bool, consistentFrom: Sequence)
+    }
+
+    /// Records that a cut-off tail had changed are fetched anew.
+    struct Rejoin {
+        /// The keys of all of them, and whether each is done.
+        var names: [Int: Bool] = [:]
+        var base: Sequence
+        /// Rows were read at the primary up to there.
+        var readAt: Sequence?
+
+        var consistentFrom: Sequence { readAt ?? base }
+
+        var left: [Int] { names.filter { !$0.value }.map(\.key).sorted() }
+
+        mutating func finish(_ done: [Int], readAt: Sequence) {
+            self.readAt = max(self.readAt ?? readAt, readAt)
+            for key in done where names[key] != nil { names[key] = true }
+        }
+
+        /// A cut that takes away a position at which rows were read takes the rows' history away.
+        mutating func cut(after bound: Sequence, changed: Set<Int>) {
+            for key in changed { names[key] = false }
+            base = min(base, bound)
+            guard let readAt, readAt > bound else { return }
+            self.readAt = nil
+            names = names.mapValues { _ in false }
+        }
+
+        func isComplete(at applied: Sequence) -> Bool {
+            left.isEmpty && applied >= max(base, consistentFrom)
+        }
     }
 
     var identity: StoreIdentity
@@ -49,8 +80,8 @@ struct Disk {
         let repair: StoreRepair? =
             switch plan {
             case nil: nil
-            case .rejoin(let names, let from):
-                .rejoin(namesLeft: !names.isEmpty, consistentFrom: from)
+            case .rejoin(let plan):
+                .rejoin(namesLeft: !plan.left.isEmpty, consistentFrom: plan.consistentFrom)
             case .seed(let base, let cursor, let isLoaded, let from):
                 .seed(base: base, cursor: cursor, isLoaded: isLoaded, consistentFrom: from)
             }
@@ -107,24 +138,18 @@ struct Disk {
         quarantine.formUnion(tail.map(\.hash))
         quarantinedTransactions += tail.reduce(0) { $0 + $1.header.transactionCount }
         frames.removeLast(tail.count)
-        if case .rejoin(let left, let from) = plan {
-            plan = .rejoin(names: Set(left).union(names).sorted(), consistentFrom: from)
+        if case .rejoin(var known) = plan {
+            known.cut(after: bound.sequence, changed: names)
+            plan = .rejoin(known)
         } else if applied > bound.sequence {
-            plan = .rejoin(names: names.sorted(), consistentFrom: bound.sequence)
+            var rejoin = Rejoin(base: bound.sequence)
+            rejoin.cut(after: bound.sequence, changed: names)
+            plan = .rejoin(rejoin)
         }
         if table.applied > bound.sequence {
             table.applied = bound.sequence
             table.offset = endOffset
         }
-    }
-
-    /// Rows as they were at `readAt` take the place of what the table has; the log is replayed over
-    /// them from there.
-    ///
-    /// - Returns: the keys that were replaced.
-    mutating func replace(_ rows: [UInt8], readAt: Sequence) -> [Int] {
-        if table.applied > readAt { table.applied = readAt }
-        return table.rows.replace(rows)
     }
 
     /// Retention: forgets the frames up to the boundary at `sequence`.
@@ -135,7 +160,15 @@ struct Disk {
         baseOffset = offset
     }
 
+    var isRepairComplete: Bool {
+        switch plan {
+        case nil: true
+        case .rejoin(let plan): plan.isComplete(at: table.applied)
+        case .seed(_, _, let isLoaded, let from): isLoaded && table.applied >= from
+        }
+    }
+
     var namesLeft: [Int] {
-        if case .rejoin(let names, _)? = plan { names } else { [] }
+        if case .rejoin(let plan)? = plan { plan.left } else { [] }
     }
 }

@@ -39,6 +39,10 @@ struct Process {
     /// The record table with what is applied and not yet on disk.
     var table: Disk.Table
     var isFlushing = false
+    /// The repair is over as soon as the table is on disk.
+    var isRepairEnding = false
+    /// The thread that reads the table for the standby is at work until then, in true time.
+    var snapshotsBusyUntil: UInt64 = 0
     var pending: [PendingWrite] = []
     /// The role as far as the effects are done: a step may end one and commit for it before.
     var role = Role.unconfirmed

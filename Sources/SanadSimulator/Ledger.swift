@@ -29,6 +29,8 @@ struct Ledger {
     var lines = [Line()]
     /// An operator gave a word that can make two primaries.
     var hasOverride = false
+    /// The host at which an operator accepted a loss, until somebody reigns.
+    var lossAccepted: Int?
     /// Who reigned last.
     var lastReign: Int?
 }
@@ -41,8 +43,11 @@ extension World {
         countReign(start, host)
         note("\(names.hosts[host]) begins epoch \(frame.header.epoch): \(start.reason)")
         checkTable(of: host)
-        hosts[host].process?.reign = start.isOverride ? nil : frame
-        if start.isOverride { beginLine(frame, host) }
+        // An operator who accepted a loss has done so also when the arbiter's answer came late.
+        let isOverride = start.isOverride || ledger.lossAccepted == host
+        ledger.lossAccepted = nil
+        hosts[host].process?.reign = isOverride ? nil : frame
+        if isOverride { beginLine(frame, host) }
     }
 
     /// The first commit of a reign that nobody's override began.

@@ -25,6 +25,8 @@ public struct Statistics: Sendable, Equatable {
     public var snapshots = 0
     public var repairs = 0
     public var recordsFetched = 0
+    /// Fetched rows that were older than the table they were for.
+    public var staleRows = 0
     public var storesEmptied = 0
     public var storesLost = 0
     public var storesRestored = 0
@@ -72,6 +74,7 @@ public struct Statistics: Sendable, Equatable {
             ("switchovers asked for", \.switchoversAsked), ("conflicts", \.conflicts),
             ("rejoins", \.rejoins), ("seeds", \.seeds), ("snapshots", \.snapshots),
             ("repairs finished", \.repairs), ("records fetched", \.recordsFetched),
+            ("fetches of older rows", \.staleRows),
             ("stores emptied", \.storesEmptied), ("stores lost", \.storesLost),
             ("stores restored from an older copy", \.storesRestored),
             ("arbiter's stores lost", \.arbiterStoresLost),

@@ -79,6 +79,7 @@ enum Event {
     case flushed(host: Int, process: Int)
     /// Work of the disk is done, and this is its outcome.
     case finished(host: Int, process: Int, Input)
+    case readTable(host: Int, process: Int, SnapshotJob)
     case write(host: Int, process: Int)
     case stopped(host: Int, process: Int)
     case dial

@@ -123,19 +123,26 @@ extension World {
         guard table.applied > process.table.applied else { return false }
         hosts[host].process?.table = table
         hosts[host].process?.inputs.append(.applied(table.applied, offset: table.offset))
-        if !process.isFlushing {
-            hosts[host].process?.isFlushing = true
-            plan(
-                .flushed(host: host, process: process.number),
-                after: random.milliseconds(1...2_000))
-        }
+        requestFlush(host, after: random.milliseconds(1...2_000))
         return true
     }
 
+    mutating func requestFlush(_ host: Int, after delay: UInt64) {
+        guard let process = hosts[host].process, !process.isFlushing || process.isRepairEnding
+        else { return }
+        hosts[host].process?.isFlushing = true
+        plan(.flushed(host: host, process: process.number), after: delay)
+    }
+
+    /// The table in memory goes to disk, with the position that it has.
     mutating func flush(_ host: Int) {
-        guard let table = hosts[host].process?.table else { return }
+        guard let process = hosts[host].process else { return }
         hosts[host].process?.isFlushing = false
-        hosts[host].disk.table = table
+        hosts[host].disk.table = process.table
+        if process.isRepairEnding, hosts[host].disk.isRepairComplete {
+            hosts[host].process?.isRepairEnding = false
+            hosts[host].disk.plan = nil
+        }
         checkTable(of: host)
         if random.once(in: 4) { trimLog(host) }
     }

@@ -2,27 +2,23 @@ internal import SanadCore
 
 // The store's side of a rejoin and of a snapshot.
 
+/// What a thread beside the process reads from the record table, one after the other.
+enum SnapshotJob {
+    case open
+    case page(after: [UInt8]?)
+    case rows([RecordName])
+}
+
 extension World {
     mutating func performRepair(_ effect: Effect, _ host: Int) {
-        guard let process = hosts[host].process else { return }
-        let table = process.table
         switch effect {
         case .readNames(let limit):
             let names = hosts[host].disk.namesLeft.prefix(min(limit, 1 + random.index(4)))
             answer(host, .names(names.compactMap(RecordTable.name)))
-        case .readRecords(let names):
-            answer(host, .recordsRead(table.rows.rows(of: names), readAt: table.applied))
+        case .readRecords(let names): readTable(.rows(names), host)
         case .replaceRecords(let rows, let readAt): replace(rows, readAt, host)
-        case .openSnapshot:
-            guard let base = hosts[host].disk.boundary(at: table.applied) else { return }
-            count(\.snapshots)
-            answer(host, .snapshotOpened(base: base.position, offset: base.offset))
-        case .readPage(let name):
-            let page = table.rows.page(after: name, count: setting.pageRows)
-            answer(
-                host,
-                .pageRead(
-                    page.bytes, last: page.last, readAt: table.applied, isLast: page.isLast))
+        case .openSnapshot: readTable(.open, host)
+        case .readPage(let name): readTable(.page(after: name), host)
         case .beginLoad(let base, let offset, let history):
             beginLoad(base, offset, history, host)
         case .loadPage(let rows, let readAt): load(rows, readAt, host)
@@ -31,29 +27,61 @@ extension World {
             hosts[host].disk.plan = .seed(
                 base: base, cursor: cursor, isLoaded: true, consistentFrom: from)
         case .endRepair:
-            // The table is written before its plan is forgotten.
-            hosts[host].disk.table = table
-            hosts[host].disk.plan = nil
+            // The plan is forgotten when the table is on disk.
             count(\.repairs)
+            hosts[host].process?.isRepairEnding = true
             checkTable(of: host)
+            requestFlush(host, after: random.milliseconds(0...100))
         default: break
         }
     }
 
-    private mutating func replace(_ rows: [UInt8], _ readAt: Sequence, _ host: Int) {
-        guard case .rejoin(let names, let from)? = hosts[host].disk.plan else {
-            return fail("\(names.hosts[host]) replaces records without a plan")
+    // MARK: Reading for the standby
+
+    private mutating func readTable(_ job: SnapshotJob, _ host: Int) {
+        guard let process = hosts[host].process else { return }
+        let isSlow = !isHealed && random.once(in: 20)
+        let begins = max(time, process.snapshotsBusyUntil)
+        let ends = begins + (isSlow ? random.milliseconds(1...2_000) : random.number(1...9_000_000))
+        hosts[host].process?.snapshotsBusyUntil = ends
+        timeline.plan(.readTable(host: host, process: process.number, job), at: ends)
+    }
+
+    mutating func finishReading(_ job: SnapshotJob, _ host: Int) {
+        switch job {
+        case .open:
+            flush(host)
+            let applied = hosts[host].disk.table.applied
+            guard let base = hosts[host].disk.boundary(at: applied) else { return }
+            count(\.snapshots)
+            feed(host, .snapshotOpened(base: base.position, offset: base.offset))
+        case .page(let name):
+            let table = hosts[host].disk.table
+            let page = table.rows.page(after: name, count: setting.pageRows)
+            feed(
+                host,
+                .pageRead(
+                    page.bytes, last: page.last, readAt: table.applied, isLast: page.isLast))
+        case .rows(let names):
+            flush(host)
+            let table = hosts[host].disk.table
+            feed(host, .recordsRead(table.rows.rows(of: names), readAt: table.applied))
         }
-        let replaced = hosts[host].disk.replace(rows, readAt: readAt)
-        guard var table = hosts[host].process?.table else { return }
-        hosts[host].disk.plan = .rejoin(
-            names: names.filter { !replaced.contains($0) },
-            consistentFrom: max(from, readAt, table.applied))
-        _ = table.rows.replace(rows)
-        if table.applied > readAt { table.applied = readAt }
-        hosts[host].process?.table = table
+    }
+
+    // MARK: Taking
+
+    private mutating func replace(_ rows: [UInt8], _ readAt: Sequence, _ host: Int) {
+        guard case .rejoin(var plan)? = hosts[host].disk.plan, var process = hosts[host].process
+        else { return fail("\(names.hosts[host]) replaces records without a plan") }
+        defer { answer(host, .recordsReplaced) }
+        guard readAt >= process.table.applied else { return count(\.staleRows) }
+        let replaced = hosts[host].disk.table.rows.replace(rows)
+        _ = process.table.rows.replace(rows)
+        hosts[host].process = process
+        plan.finish(replaced, readAt: readAt)
+        hosts[host].disk.plan = .rejoin(plan)
         count(\.recordsFetched, by: replaced.count)
-        answer(host, .recordsReplaced)
     }
 
     private mutating func beginLoad(

@@ -104,6 +104,8 @@ struct World {
             flush(host)
         case .finished(let host, let process, let input):
             if isRunning(host, process) { feed(host, input) }
+        case .readTable(let host, let process, let job):
+            if isRunning(host, process) { finishReading(job, host) }
         case .write(let host, let process):
             if isRunning(host, process) { write(at: host) }
         case .stopped(let host, let process):
@@ -126,7 +128,7 @@ struct World {
         switch event {
         case .wake(let host, _), .goOn(let host), .start(let host), .synced(let host, _),
             .flushed(let host, _), .finished(let host, _, _), .write(let host, _),
-            .stopped(let host, _), .arrive(_, let host), .reply(let host, _, _),
+            .readTable(let host, _, _), .stopped(let host, _), .arrive(_, let host), .reply(let host, _, _),
             .unanswered(let host, _, _):
             host
         case .dial, .question, .startArbiter, .fault, .look: nil

@@ -87,15 +87,7 @@ extension Replica {
         }
         switch (packet.purpose, repair) {
         case (.rows, .rejoin(true, let from)?):
-            guard packet.readAt >= logBegin else {
-                return diverge(
-                    "the primary's records are those of \(packet.readAt), and this log begins "
-                        + "after \(logBegin)", &effects)
-            }
-            // Rows from before the fork set the table back: the log is replayed over them.
-            repair = .rejoin(
-                namesLeft: true, consistentFrom: max(from, packet.readAt, applied))
-            applied = min(applied, packet.readAt)
+            repair = .rejoin(namesLeft: true, consistentFrom: max(from, packet.readAt))
             effects.append(.replaceRecords(packet.rows, readAt: packet.readAt))
         case (.snapshot, .seed(let base?, let cursor, false, let from)?):
             repair = .seed(

@@ -129,9 +129,9 @@ public enum Effect: Sendable {
     case readNames(limit: Int)
     /// Read these records from the table; `Input.recordsRead` follows.
     case readRecords([RecordName])
-    /// Put the page's rows in place of what the table has, set the table back to `readAt` when it
-    /// is further, and take their names off the list. It is consistent again from the highest of
-    /// the plan's mark, `readAt` and where the table was.
+    /// Put the page's rows in place of what the table has, and take their names off the list;
+    /// neither when they were read before what the table has applied. `Input.recordsReplaced`
+    /// follows.
     case replaceRecords([UInt8], readAt: Sequence)
     /// Fix where the log continues a snapshot that begins now; `Input.snapshotOpened` follows.
     case openSnapshot

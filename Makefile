@@ -18,7 +18,8 @@ install = @missing=; for package in $(1); do \
 	    apt-get install -y -q --no-install-recommends $$missing; }
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps swift build release test demo demo-quick check bench bench-peers lint format clean
+.PHONY: help deps test-deps swift build release test demo demo-quick check sim-smoke sim planted \
+	model model-bugs bench-failover bench bench-peers lint format clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,9 +53,29 @@ demo-quick: release ## the same with a shorter load
 	deploy/demo/demo.sh --quick
 
 # In order, also under make -j: the tests and the demo measure time on the same two cores.
-check: ## all that a change has to pass: lint, build, tests, demo
-	@for step in deps lint build test demo-quick; do \
+check: ## all that a change has to pass: lint, build, tests, simulation, demo
+	@for step in deps lint build test sim-smoke demo-quick; do \
 	  $(MAKE) --no-print-directory $$step || exit 1; done
+
+sim-smoke: release ## the simulator for a minute and a half
+	.build/release/sanad-sim run --minutes 1
+
+sim: release ## 100,000 simulated worlds: every fault at once, every promise checked
+	.build/release/sanad-sim run --seeds 100000
+
+planted: swift ## take each rule of failover out in turn; the simulator must notice
+	deploy/sim/planted.sh
+
+model: ## check the rules of failover exhaustively with Spin; make model-bugs plants bugs in them
+	$(call install,spin gcc libc6-dev)
+	docs/model/check.sh
+
+model-bugs: ## the model's own planted bugs: each must be found
+	$(call install,spin gcc libc6-dev)
+	docs/model/check.sh bugs
+
+bench-failover: release test-deps ## fail real daemons over, 20 times each way, with witness and etcd
+	.build/release/sanad-bench failover $(BENCH)
 
 bench: release ## measure both daemons, in turns with PostgreSQL if it is installed; BENCH=--quick
 	.build/release/sanad-bench run $(BENCH)

@@ -15,6 +15,7 @@ let package = Package(
         .executable(name: "sanadd", targets: ["sanadd"]),
         .executable(name: "sanadctl", targets: ["sanadctl"]),
         .executable(name: "sanad-bench", targets: ["sanad-bench"]),
+        .executable(name: "sanad-sim", targets: ["sanad-sim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -58,6 +59,14 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
+        .target(
+            name: "SanadSimulator", dependencies: ["SanadCore"], swiftSettings: strict),
+        .executableTarget(
+            name: "sanad-sim",
+            dependencies: [
+                "SanadSimulator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .executableTarget(
             name: "sanadd",
             dependencies: [
@@ -86,6 +95,8 @@ let package = Package(
         .target(
             name: "SanadTestSupport", path: "Tests/SanadTestSupport", swiftSettings: strict),
         .testTarget(name: "SanadCoreTests", dependencies: ["SanadCore"], swiftSettings: strict),
+        .testTarget(
+            name: "SanadSimulatorTests", dependencies: ["SanadSimulator"], swiftSettings: strict),
         .testTarget(name: "SanadStoreTests", dependencies: ["SanadStore"], swiftSettings: strict),
         .testTarget(name: "SanadLinkTests", dependencies: ["SanadLink"], swiftSettings: strict),
         .testTarget(

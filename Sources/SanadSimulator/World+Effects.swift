@@ -110,8 +110,10 @@ extension World {
 
     private mutating func persist(_ record: ClusterRecord, _ host: Int) {
         let before = hosts[host].disk.record
-        if record.version < before.version {
-            fail("\(names.hosts[host]) goes back from version \(before.version) of the record")
+        if before.isNewer(than: record) {
+            fail(
+                "\(names.hosts[host]) goes back from epoch \(before.epoch), version "
+                    + "\(before.version) of the record")
         }
         if record.inSync.count < before.inSync.count, record.primary == before.primary {
             count(\.degrades)

@@ -32,12 +32,6 @@ public struct ClusterRecord: Hashable, Sendable {
             cluster: cluster, version: 0, epoch: .zero, primary: nil, inSync: [], since: .origin)
     }
 
-    /// True when this record takes the other's place. Two can have one version when an operator
-    /// let the primary run alone while its peer took the last change: the later reign holds.
-    func isNewer(than other: ClusterRecord) -> Bool {
-        (version, epoch) > (other.version, other.epoch)
-    }
-
     public func isInSync(_ store: StoreIdentity) -> Bool { inSync.contains(store) }
 
     /// Of two records the one of the later reign is the newer, and within a reign the one of the

@@ -26,10 +26,20 @@ extension World {
             guard let replica = host.process?.replica else { return false }
             return replica.runsAlone && replica.record.inSync.count == 1
         }
-        if (lines[0] != lines[1] && isOverridden) || isAlone {
+        // A crash or a pause may fall between the record of an override and its first frame.
+        let isBeginning = hosts.contains { host in
+            guard let replica = host.process?.replica, let last = replica.history.last else {
+                return false
+            }
+            return last.isOverride && last.epoch == replica.record.epoch
+                && archive[last.start.hash] == nil
+        }
+        if (lines[0] != lines[1] && isOverridden) || isAlone || isBeginning {
             return count(\.momentsWithTwoPrimaries)
         }
-        let words = hosts.indices.map { "\(names.hosts[$0]) at \(now($0).instant.nanoseconds), lease until \(hosts[$0].process?.replica.lease.expires.nanoseconds ?? 0), rate \(hosts[$0].clock.rate), alone \(hosts[$0].process?.replica.runsAlone ?? false)" }
+        let words = hosts.indices.map {
+            "\(names.hosts[$0]) at \(now($0).instant.nanoseconds), lease until \(hosts[$0].process?.replica.lease.expires.nanoseconds ?? 0), rate \(hosts[$0].clock.rate), alone \(hosts[$0].process?.replica.runsAlone ?? false)"
+        }
         fail("both nodes may acknowledge: \(words)")
     }
 
@@ -108,9 +118,11 @@ extension World {
         }
         // A restored copy is known by its name: only the arbiter's mark tells that it is older.
         let mark = setting.hasArbiter ? arbiter.durable.committed : .zero
+        let epoch = arbiter.durable.record.epoch
         for line in ledger.lines {
             for hash in line.committed where !kept.contains(hash) {
-                let isUnknown = (archive[hash]?.position.sequence ?? .zero) > mark
+                guard let position = archive[hash]?.position else { continue }
+                let isUnknown = position.sequence > mark || position.epoch > epoch
                 guard !elsewhere.contains(hash) || (isSameStore && isUnknown) else { continue }
                 archive.change(hash) { $0.isExcused = true }
             }

@@ -41,7 +41,8 @@ extension World {
         guard let obstacle else { return isTogether() }
         watch.togetherSince = nil
         if time > watch.healedAt + Bounds.healingSpan {
-            return fail("not one cluster \(Bounds.healingSpan / second) s after healing: \(obstacle)")
+            return fail(
+                "not one cluster \(Bounds.healingSpan / second) s after healing: \(obstacle)")
         }
         if time > watch.lastAction + 3 * second { act() }
     }

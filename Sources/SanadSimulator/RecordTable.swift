@@ -85,7 +85,8 @@ struct RecordTable: Equatable {
             let key = Int(bytes[start] - Self.firstKey)
             let sequence = Self.integer(bytes[(start + 2)..<(start + 10)])
             let value = Self.integer(bytes[(start + 10)..<(start + 18)])
-            rows[key] = bytes[start + 1] == 0 ? nil : Row(sequence: Sequence(sequence), value: value)
+            rows[key] =
+                bytes[start + 1] == 0 ? nil : Row(sequence: Sequence(sequence), value: value)
             keys.append(key)
         }
         return keys

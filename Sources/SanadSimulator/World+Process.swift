@@ -44,7 +44,8 @@ extension World {
         guard !isHealed else { return }
         let isDurable =
             switch effect {
-            case .persist, .persistEpoch, .persistFence, .persistConflict, .remember, .forget, .cutLog,
+            case .persist, .persistEpoch, .persistFence, .persistConflict, .remember, .forget,
+                .cutLog,
                 .replaceRecords, .beginLoad, .loadPage, .finishLoad, .endRepair:
                 true
             default: false

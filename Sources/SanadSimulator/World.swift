@@ -128,7 +128,8 @@ struct World {
         switch event {
         case .wake(let host, _), .goOn(let host), .start(let host), .synced(let host, _),
             .flushed(let host, _), .finished(let host, _, _), .write(let host, _),
-            .readTable(let host, _, _), .stopped(let host, _), .arrive(_, let host), .reply(let host, _, _),
+            .readTable(let host, _, _), .stopped(let host, _), .arrive(_, let host),
+            .reply(let host, _, _),
             .unanswered(let host, _, _):
             host
         case .dial, .question, .startArbiter, .fault, .look: nil

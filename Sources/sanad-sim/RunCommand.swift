@@ -38,8 +38,10 @@ struct RunCommand: AsyncParsableCommand {
         guard !overflow else { throw ValidationError("--first and --seeds reach too far") }
         while seed < end {
             let next = min(end, seed + Self.batch)
-            let batch = await Batch(seeds: seed..<next, arbiter: arbiter, jobs: jobs,
-                failuresMaximum: failures - failed.count).run()
+            let batch = await Batch(
+                seeds: seed..<next, arbiter: arbiter, jobs: jobs,
+                failuresMaximum: failures - failed.count
+            ).run()
             sum.add(batch.statistics)
             for failure in batch.failures { report(failure) }
             failed += batch.failures

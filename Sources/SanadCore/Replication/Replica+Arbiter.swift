@@ -63,7 +63,7 @@ extension Replica {
             if theirs != record { adopt(theirs, &effects) }
             return
         }
-        guard role == .primary, change == nil, mayTeach(theirs, now) else { return }
+        guard role == .primary, change == nil, isUnopposed(now) else { return }
         var next = record
         next.version = max(record.version, theirs.version + 1)
         change = RecordChange(
@@ -71,11 +71,9 @@ extension Replica {
         askForChange(now, &effects)
     }
 
-    /// An arbiter that has lost its store would believe a primary that was long replaced: only who
-    /// holds the standby's grant fills it, or whom an operator told to be alone.
-    private func mayTeach(_ theirs: ClusterRecord, _ now: Now) -> Bool {
-        theirs.primary != nil || runsAlone || now.instant < lease.standbyExpiry
-    }
+    /// Nobody can have taken the role from this primary: an arbiter that has forgotten everything
+    /// may be told that it is primary. An operator who has it run alone has decided that.
+    private func isUnopposed(_ now: Now) -> Bool { runsAlone || lease.holds(at: now.instant) }
 
     /// Takes over a newer record: it was durable at the arbiter or the peer, so it holds.
     mutating func adopt(_ newer: ClusterRecord, _ effects: inout [Effect]) {
@@ -99,13 +97,20 @@ extension Replica {
         min(answer.leaseLength ?? options.timing.lease, options.timing.lease)
     }
 
+    /// What a change tells the arbiter of commits: all that is known to be, of what is durable here.
+    /// When a new reign begins it is the mark from then on, so that a loss which an operator
+    /// accepted, or `failover.max_loss` allows, is not looked for again.
+    var knownMark: Sequence {
+        min(max(arbiter.view?.committed ?? .zero, committed), durable.sequence)
+    }
+
     // MARK: Changes of the primary
 
     mutating func askForChange(_ now: Now, _ effects: inout [Effect]) {
         guard let change else { return }
         self.change?.sent = now.instant
         ask(
-            .change(expected: change.expected, record: change.record, committed: committed), now,
+            .change(expected: change.expected, record: change.record, committed: knownMark), now,
             &effects)
     }
 
@@ -124,9 +129,9 @@ extension Replica {
         let version = answer.view.record.version
         guard version > asked.expectedHighest else {
             // The arbiter is behind what this primary knows: the change brings it up to date, too.
-            guard version != asked.expected, answer.echo >= asked.sent,
-                mayTeach(answer.view.record, now)
-            else { return }
+            guard version != asked.expected, answer.echo >= asked.sent, isUnopposed(now) else {
+                return
+            }
             change?.expected = version
             return askForChange(now, &effects)
         }

@@ -244,9 +244,11 @@ extension Replica {
             effects.append(.persist(record))
             degraded(&effects)
         case .takeRole(let reason):
-            guard role == .unconfirmed, isSound else { return }
+            guard role == .unconfirmed else { return }
+            // It is durable at the peer, whatever happened here meanwhile.
             record = asked.record
             effects.append(.persist(record))
+            guard isSound else { return }
             becomePrimary(reason: reason, now, &effects)
             guard !isGreetingStale else { return regreet(&effects) }
             if case .open(let peer) = link { lead(peer, now, &effects) }

@@ -79,7 +79,7 @@ extension Replica {
 
     /// A new cluster: both nodes are empty, and the configuration says who begins.
     private mutating func chooseFirst(_ now: Now, _ effects: inout [Effect]) {
-        guard let peer = peerHello, peer.record.primary == nil, proposal == nil,
+        guard let peer = peerHello, peer.record.primary == nil, proposal == nil, fence == nil,
             now.instant >= retryAt
         else { return }
         // A cluster whose two stores are empty can be an old one: the arbiter would know.
@@ -89,7 +89,8 @@ extension Replica {
         }
         guard repair == nil else {
             return reportOnce(
-                .error, "this store was emptied and waits for a snapshot, and \(options.peer) has "
+                .error,
+                "this store was emptied and waits for a snapshot, and \(options.peer) has "
                     + "none: put a store that was kept back", &effects)
         }
         switch (options.isInitialPrimary, peer.isInitialPrimary) {
@@ -204,7 +205,7 @@ extension Replica {
             self.bid?.phase = .changing(
                 record, expected: expected, first: first, sent: now.instant)
             ask(
-                .change(expected: expected, record: record, committed: committed), now, &effects)
+                .change(expected: expected, record: record, committed: knownMark), now, &effects)
         }
     }
 
@@ -274,7 +275,7 @@ extension Replica {
         askFor(new.epoch, &effects)
         bid?.phase = .changing(
             new, expected: theirs.version, first: now.instant, sent: now.instant)
-        ask(.change(expected: theirs.version, record: new, committed: committed), now, &effects)
+        ask(.change(expected: theirs.version, record: new, committed: knownMark), now, &effects)
     }
 
     /// A sign of life of the present primary ends a bid, unless its outcome is still unknown.

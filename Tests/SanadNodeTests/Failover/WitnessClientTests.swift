@@ -2,7 +2,6 @@ import SanadCore
 import SanadLink
 import SanadTestSupport
 import Synchronization
-import SanadTestSupport
 import Testing
 
 @testable import SanadNode

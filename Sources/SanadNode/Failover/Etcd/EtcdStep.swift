@@ -83,6 +83,8 @@ struct EtcdChange: Equatable, Sendable {
     /// The state that it leaves, at etcd's revision `revision`.
     func applied(to state: EtcdState, revision: UInt64, ttl: UInt64) -> EtcdState {
         var state = state
+        state.committed = ArbiterRule.mark(
+            committed, of: record ?? state.record, present: state.committed, of: state.record)
         if let record {
             state.record = record
             state.recordRevision = revision
@@ -95,7 +97,6 @@ struct EtcdChange: Equatable, Sendable {
             state.holder = nil
             state.holderRevision = 0
         }
-        state.committed = max(state.committed, committed)
         return state
     }
 
@@ -116,7 +117,7 @@ struct EtcdChange: Equatable, Sendable {
         } else {
             success.append(.init(delete: .init(key: keys.holder)))
         }
-        if next.committed > state.committed {
+        if next.committed != state.committed {
             put(keys.mark, Data(String(next.committed.value).utf8))
         }
         return EtcdTransaction(

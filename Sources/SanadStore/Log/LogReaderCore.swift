@@ -165,7 +165,8 @@ final class LogReaderCore {
             file: SegmentCatalog.fileName(entry.first), first: entry.first,
             last: isEmpty ? .zero : Sequence(statement.integer(0)),
             epoch: isEmpty ? .zero : Epoch(statement.integer(1)),
-            bytes: Files.size(path) + walBytes, isSealed: meta.isSealed && walBytes == 0,
+            bytes: Files.size(path) + walBytes,
+            isSealed: entry.isSealed || (meta.isSealed && !Files.exists(path + "-wal")),
             lastWallMilliseconds: wall.count == 8
                 ? UInt64(littleEndian: wall.loadUnaligned(as: UInt64.self)) : 0)
     }

@@ -43,7 +43,8 @@ struct EtcdClientTests {
             return answer.outcome != .leaseHeld
         }
         #expect(answer.outcome == .changed)
-        #expect(answer.view.committed == Sequence(9))
+        // Who begins a reign says what there is: a loss that was accepted is not looked for again.
+        #expect(answer.view.committed == Sequence(8))
         let waited = SystemClock.instant.since(sent)
         #expect(waited >= .seconds(2), "the lease that was renewed last counts")
         #expect(try await rabat.ask(ArbiterSite.renew(1)).outcome == .outdated)

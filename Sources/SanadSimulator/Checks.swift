@@ -108,9 +108,11 @@ extension World {
         }
         // A restored copy is known by its name: only the arbiter's mark tells that it is older.
         let mark = setting.hasArbiter ? arbiter.durable.committed : .zero
+        let epoch = arbiter.durable.record.epoch
         for line in ledger.lines {
             for hash in line.committed where !kept.contains(hash) {
-                let isUnknown = (archive[hash]?.position.sequence ?? .zero) > mark
+                guard let position = archive[hash]?.position else { continue }
+                let isUnknown = position.sequence > mark || position.epoch > epoch
                 guard !elsewhere.contains(hash) || (isSameStore && isUnknown) else { continue }
                 archive.change(hash) { $0.isExcused = true }
             }

@@ -8,7 +8,8 @@ public struct ArbiterRequest: Hashable, Sendable {
         case read
         /// The primary of `epoch` asks for a lease, and tells how far it has committed.
         case renew(epoch: Epoch, committed: Sequence)
-        /// Compare-and-set: `record` in place of the version `expected`.
+        /// Compare-and-set: `record` in place of the version `expected`; `ArbiterRule` says when
+        /// it is accepted, and what the committed mark is then.
         case change(expected: UInt64, record: ClusterRecord, committed: Sequence)
         /// The primary of `epoch` gives its lease up.
         case release(epoch: Epoch)
@@ -103,5 +104,13 @@ public enum ArbiterRule {
         else { return .outdated }
         let keepsPrimary = present.primary == nil || new.primary == present.primary
         return keepsPrimary || isLeaseFree ? .accept : .leaseHeld
+    }
+
+    /// The committed mark after an accepted change: within a reign it only grows; who begins one
+    /// says what there is.
+    public static func mark(
+        _ told: Sequence, of new: ClusterRecord, present: Sequence, of before: ClusterRecord
+    ) -> Sequence {
+        new.epoch > before.epoch ? told : max(present, told)
     }
 }

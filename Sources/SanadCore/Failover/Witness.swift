@@ -81,8 +81,9 @@ public struct Witness: Sendable {
             case .outdated: return .outdated
             case .leaseHeld: return .leaseHeld
             case .accept:
+                durable.committed = ArbiterRule.mark(
+                    committed, of: new, present: durable.committed, of: record)
                 durable.record = new
-                durable.committed = max(durable.committed, committed)
             case .repeated: break
             }
             guard new.primary == request.identity.node else { return .changed }

@@ -63,11 +63,16 @@ extension Replica {
             theirs.version > record.version
             || (theirs.version == record.version && theirs != record)
         if isNews { return adopt(theirs, &effects) }
-        guard role == .primary, theirs.version < record.version, change == nil else { return }
+        guard role == .primary, theirs.version < record.version, change == nil, isUnopposed(now)
+        else { return }
         change = RecordChange(
             record: record, expected: theirs.version, purpose: .push, sent: now.instant)
         askForChange(now, &effects)
     }
+
+    /// Nobody can have taken the role from this primary: an arbiter that has forgotten everything
+    /// may be told that it is primary. An operator who has it run alone has decided that.
+    private func isUnopposed(_ now: Now) -> Bool { runsAlone || lease.holds(at: now.instant) }
 
     /// Takes over a newer record: it was durable at the arbiter or the peer, so it holds.
     mutating func adopt(_ newer: ClusterRecord, _ effects: inout [Effect]) {
@@ -91,13 +96,20 @@ extension Replica {
         min(answer.leaseLength ?? options.timing.lease, options.timing.lease)
     }
 
+    /// What a change tells the arbiter of commits: all that is known to be, of what is durable here.
+    /// When a new reign begins it is the mark from then on, so that a loss which an operator
+    /// accepted, or `failover.max_loss` allows, is not looked for again.
+    var knownMark: Sequence {
+        min(max(arbiter.view?.committed ?? .zero, committed), durable.sequence)
+    }
+
     // MARK: Changes of the primary
 
     mutating func askForChange(_ now: Now, _ effects: inout [Effect]) {
         guard let change else { return }
         self.change?.sent = now.instant
         ask(
-            .change(expected: change.expected, record: change.record, committed: committed), now,
+            .change(expected: change.expected, record: change.record, committed: knownMark), now,
             &effects)
     }
 
@@ -116,7 +128,9 @@ extension Replica {
         let version = answer.view.record.version
         guard version > asked.expectedHighest else {
             // The arbiter is behind what this primary knows: the change brings it up to date, too.
-            guard version != asked.expected, answer.echo >= asked.sent else { return }
+            guard version != asked.expected, answer.echo >= asked.sent, isUnopposed(now) else {
+                return
+            }
             change?.expected = version
             return askForChange(now, &effects)
         }

@@ -35,13 +35,14 @@ extension Replica {
             start, after: begins, epoch: record.epoch, committed: committed,
             logOffset: logEndOffset, wallMilliseconds: now.wallMilliseconds)
         effects.append(.roleChanged(.primary, reason: reason))
-        submitted(frame, now, &effects)
         let entry = EpochEntry(
             epoch: record.epoch, node: options.identity.node, begins: begins,
             start: frame.position, wallMilliseconds: now.wallMilliseconds, reason: reason,
             isOverride: isOverride)
         history.append(entry)
+        // A frame that is durable is one of a reign that is known.
         effects.append(.remember(entry))
+        submitted(frame, now, &effects)
     }
 
     mutating func stepDown(_ reason: String, _ effects: inout [Effect]) {

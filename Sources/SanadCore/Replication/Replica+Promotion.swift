@@ -204,7 +204,7 @@ extension Replica {
             self.bid?.phase = .changing(
                 record, expected: expected, first: first, sent: now.instant)
             ask(
-                .change(expected: expected, record: record, committed: committed), now, &effects)
+                .change(expected: expected, record: record, committed: knownMark), now, &effects)
         }
     }
 
@@ -265,7 +265,7 @@ extension Replica {
         let new = recordOf(asked, after: theirs)
         bid?.phase = .changing(
             new, expected: theirs.version, first: now.instant, sent: now.instant)
-        ask(.change(expected: theirs.version, record: new, committed: committed), now, &effects)
+        ask(.change(expected: theirs.version, record: new, committed: knownMark), now, &effects)
     }
 
     /// A sign of life of the present primary ends a bid, unless its outcome is still unknown.

@@ -142,8 +142,9 @@ extension Replica {
         let begins = logEnd
         logEnd = frame.position
         logEndOffset = frame.header.logEnd
-        effects.append(.append(frame))
         committedByPrimary = max(committedByPrimary, frame.header.committed)
+        // Remembered before the frame can be durable: a log whose reigns are not known has nothing
+        // in common with anybody's.
         if let start = frame.epochStart {
             let entry = EpochEntry(
                 epoch: frame.header.epoch, node: start.node, begins: begins, start: frame.position,
@@ -152,6 +153,7 @@ extension Replica {
             history.append(entry)
             effects.append(.remember(entry))
         }
+        effects.append(.append(frame))
     }
 
     /// The primary says that everything up to `sequence` is committed; what is not durable here yet

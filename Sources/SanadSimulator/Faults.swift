@@ -145,10 +145,9 @@ extension World {
         note("operator at \(names.hosts[host]): \(command)")
         switch command {
         case .giveWay: gaveWay(host)
-        case .promote(acceptLoss: true):
+        case .promote(acceptLoss: true), .runAlone:
             ledger.hasOverride = true
             ledger.lossAccepted = host
-        case .runAlone: ledger.hasOverride = true
         default: break
         }
         feed(host, .command(command, reason: "operator"))

@@ -36,12 +36,17 @@ extension Replica {
         guard answer.view.record.cluster == options.cluster else { return }
         arbiter.heard = now.instant
         arbiter.problem = nil
-        arbiter.view = answer.view
+        // Answers overtake each other; an older one is news only when it tells of something newer.
+        let isLatest = answer.echo >= arbiter.asked
+        let isNews =
+            isLatest || arbiter.view.map { answer.view.record.isNewer(than: $0.record) } ?? true
+        if isNews { arbiter.view = answer.view }
+        if isLatest { arbiter.asked = answer.echo }
         // First the questions that are open, while the record is still what they were about.
         settleChange(answer, now, &effects)
         settleBid(answer, now, &effects)
         settleRelease(answer, now, &effects)
-        learn(answer.view.record, now, &effects)
+        if isNews { learn(answer.view.record, now, &effects) }
         if answer.outcome == .granted, role == .primary, answer.view.record.epoch == record.epoch,
             answer.view.record.primary == options.identity.node
         {

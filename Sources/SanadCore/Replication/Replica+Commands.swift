@@ -78,9 +78,9 @@ extension Replica {
             return "this store is the only one in sync: it may be the last copy of what was "
                 + "acknowledged"
         }
-        return isLinked && record.primary == options.peer
+        return isLed
             ? nil
-            : "\(options.peer) is not linked, or not primary: there is nobody to take records from"
+            : "\(options.peer) does not lead this node now: there is nobody to take records from"
     }
 
     mutating func carryOut(

@@ -8,6 +8,7 @@ extension Replica {
         isFollowing = false
         isResumeDue = false
         isGreetingStale = false
+        isLed = false
         pagesOfOldLink = pagesLoading
         effects.append(.send(.hello(hello)))
     }
@@ -34,6 +35,8 @@ extension Replica {
         isResumeDue = false
         peerLeaves = false
         seeding = nil
+        standbyProven = .zero
+        isLed = false
         shipper.stop()
         // As long as nobody was asked to change the record, acknowledgements may go back to one
         // site; a change whose outcome is unknown may still make the standby one that is counted on.
@@ -66,7 +69,10 @@ extension Replica {
         case .handOverRefused(let reason): handOverRefused(reason, &effects)
         case .leave: peerWillLeave(&effects)
         case .pause(let span): pausedUntil = span == .zero ? .zero : now.instant + span
-        case .fetch(let names): effects.append(.readRecords(names))
+        case .fetch(let names):
+            // Who repairs its table has everything up to the bound durable, and may be waited for.
+            if role == .primary { standbyProven = leadBound.sequence }
+            effects.append(.readRecords(names))
         case .seed(let request): seed(request, &effects)
         case .seeding(let seeding): beSeeded(seeding, &effects)
         case .pageTaken: pageTaken(&effects)
@@ -212,9 +218,10 @@ extension Replica {
 
     /// What a log that ends at `end` should have and has not, by what this node knows.
     private func markOfLoss(_ end: Position, _ peer: Hello) -> Sequence? {
-        if record.isInSync(options.identity),
-            (end.epoch, end.sequence) < (logEnd.epoch, logEnd.sequence)
-        {
+        let isFromPeer = history.last?.node == peer.identity.node
+        // Where there is an arbiter to ask, a log that could be the longer one is doubt enough.
+        let isDoubtful = record.isInSync(options.identity) || (options.hasArbiter && isFromPeer)
+        if isDoubtful, (end.epoch, end.sequence) < (logEnd.epoch, logEnd.sequence) {
             return logEnd.sequence
         }
         // The record was made by who had this much durable.
@@ -222,8 +229,7 @@ extension Replica {
             return record.since.sequence
         }
         // What the peer itself called committed when it led this node.
-        return history.last?.node == peer.identity.node && end.sequence < committed
-            ? committed : nil
+        return isFromPeer && end.sequence < committed ? committed : nil
     }
 
     private mutating func proposalAnswered(

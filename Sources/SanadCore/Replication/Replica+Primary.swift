@@ -55,6 +55,7 @@ extension Replica {
         change = nil
         stall = nil
         seeding = nil
+        standbyProven = .zero
         commitNoticeDue = .never
         shipper.clear()
         effects.append(.roleChanged(.unconfirmed, reason: reason))
@@ -111,7 +112,7 @@ extension Replica {
     /// What is durable where it has to be.
     private var commitBound: Sequence {
         guard needsStandby else { return durable.sequence }
-        let standby = shipper.progress?.durable ?? .zero
+        let standby = max(shipper.progress?.durable ?? .zero, standbyProven)
         return min(durable.sequence, standby.advanced(by: options.lossAllowed))
     }
 
@@ -166,12 +167,14 @@ extension Replica {
     mutating func lead(_ peer: Hello, _ now: Now, _ effects: inout [Effect]) {
         shipper.probe()
         seeding = nil
+        standbyProven = .zero
+        leadBound = commonBound(with: peer)
         heartbeatDue = now.instant
         if peer.record != record { effects.append(.send(.record(record))) }
         effects.append(
             .send(
                 .lead(
-                    Lead(epoch: record.epoch, bound: commonBound(with: peer), logBegin: logBegin))))
+                    Lead(epoch: record.epoch, bound: leadBound, logBegin: logBegin))))
     }
 
     /// The highest frame boundary that both logs can share: reigns with the same first frame are

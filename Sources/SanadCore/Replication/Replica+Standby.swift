@@ -69,6 +69,7 @@ extension Replica {
         guard role != .primary, record.primary == peer.identity.node, record.epoch == lead.epoch
         else { return drop("the peer led in an epoch that the record does not name", &effects) }
         becomeStandby("\(peer.identity.node) is primary of epoch \(lead.epoch)", &effects)
+        isLed = true
         // What another history called committed says nothing of this one.
         committedByPrimary = min(committedByPrimary, lead.bound.sequence)
         guard storeProblem == nil else { return }

@@ -67,6 +67,12 @@ public struct Replica: Sendable {
     var isFollowing = false
     /// The standby follows as soon as its log's end is durable.
     var isResumeDue = false
+    /// On this link the peer has told where the common history ends.
+    var isLed = false
+    /// As a primary: what this node told of it, and up to where the standby has it durable without
+    /// having said so with its progress.
+    var leadBound = Position.origin
+    var standbyProven = Sequence.zero
     /// The peer's log has grown since it greeted.
     var isGreetingStale = false
     var peerLeaves = false

@@ -15,6 +15,8 @@ extension Replica {
     /// What is known of the arbiter.
     struct ArbiterDesk: Sendable {
         var view: ArbiterView?
+        /// When the question was sent whose answer is in `view`.
+        var asked = Instant.zero
         /// When it answered last, or this node started.
         var heard = Instant.zero
         var readDue = Instant.zero

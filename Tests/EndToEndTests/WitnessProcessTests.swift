@@ -15,24 +15,21 @@ struct WitnessProcessTests {
         let operations = try freePort()
         try configure(directory, operations: operations, members: "[rabat, marrakech]")
         var witness = try start(directory, "first")
-        defer { kill(witness.processIdentifier, SIGKILL) }
         try await ready(operations)
         let second = try start(directory, "second")
-        second.waitUntilExit()
-        #expect(second.terminationStatus == 1)
+        #expect(second.wait() == 1)
         let log = try String(contentsOfFile: directory + "/second.log", encoding: .utf8)
         #expect(log.contains("has this store open"), "\(log)")
-        kill(witness.processIdentifier, SIGKILL)
-        witness.waitUntilExit()
+        witness.kill(SIGKILL)
+        #expect(witness.wait() == -SIGKILL)
         witness = try start(directory, "third")
         try await ready(operations)
         let status = Http.ask("GET", port: operations, "/status")
         #expect(status?.body.contains("\"role\":\"witness\"") == true)
         #expect(Http.ask("GET", port: operations, "/metrics")?.status == 200)
-        kill(witness.processIdentifier, SIGHUP)
-        kill(witness.processIdentifier, SIGTERM)
-        witness.waitUntilExit()
-        #expect(witness.terminationStatus == 0)
+        witness.kill(SIGHUP)
+        witness.kill(SIGTERM)
+        #expect(witness.wait() == 0)
     }
 
     @Test("a configuration with errors: exit 78")
@@ -41,8 +38,7 @@ struct WitnessProcessTests {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         try configure(directory, operations: try freePort(), members: "[rabat]")
         let witness = try start(directory, "wrong")
-        witness.waitUntilExit()
-        #expect(witness.terminationStatus == 78)
+        #expect(witness.wait() == 78)
         let log = try String(contentsOfFile: directory + "/wrong.log", encoding: .utf8)
         #expect(log.contains("witness.members: has 1 elements; it takes 2"))
     }
@@ -82,15 +78,10 @@ struct WitnessProcessTests {
         try text.write(toFile: directory + "/hub.yaml", atomically: true, encoding: .utf8)
     }
 
-    private func start(_ directory: String, _ name: String) throws -> Process {
-        let process = Process()
-        process.executableURL = Site.binary("sanadd")
-        process.arguments = ["--config", directory + "/hub.yaml"]
-        let path = "\(directory)/\(name).log"
-        _ = FileManager.default.createFile(atPath: path, contents: nil)
-        process.standardError = FileHandle(forWritingAtPath: path)
-        try process.run()
-        return process
+    private func start(_ directory: String, _ name: String) throws -> ChildProcess {
+        try ChildProcess(
+            Site.binary("sanadd").path, ["--config", directory + "/hub.yaml"],
+            output: "\(directory)/\(name).log")
     }
 
     /// The test's certificate holds for a day, which the check of its end is right to mention.

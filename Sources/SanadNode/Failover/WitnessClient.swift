@@ -15,6 +15,7 @@ final class WitnessClient: ArbiterClient {
         var host: String
         var port: UInt16
         var witness: NodeName
+        var silence: Span
     }
 
     private let inbox: Mutex<Inbox>
@@ -25,13 +26,15 @@ final class WitnessClient: ArbiterClient {
     ///   - host: where the witness's link is.
     ///   - witness: the name that its certificate must carry.
     ///   - patience: how long a question may take.
+    ///   - silence: how long a late answer is waited for before the witness is dialled anew.
     ///   - deliver: is called on the client's thread, and must not block.
     init(
         host: String, port: UInt16, witness: NodeName, tls: TLSContext,
-        patience: Span = ArbiterLimits.patience, log: Logger, deliver: @escaping ArbiterDelivery
+        patience: Span = ArbiterLimits.patience, silence: Span = ArbiterLimits.silenceMaximum,
+        log: Logger, deliver: @escaping ArbiterDelivery
     ) {
         inbox = Mutex(Inbox(queue: ArbiterQueue(patience: patience)))
-        let target = Target(host: host, port: port, witness: witness)
+        let target = Target(host: host, port: port, witness: witness, silence: silence)
         thread.withLock { thread in
             thread = OwnThread {
                 WitnessConversation(self, target, tls: tls, log: log, deliver: deliver).run()
@@ -185,9 +188,9 @@ private final class WitnessConversation {
                 return String(describing: error)
             }
             if let oldest = open.first?.question.deadline,
-                SystemClock.instant >= oldest + ArbiterLimits.silenceMaximum
+                SystemClock.instant >= oldest + target.silence
             {
-                return "no answer for \(ArbiterLimits.silenceMaximum.wholeMilliseconds) ms"
+                return "no answer for \(target.silence.wholeMilliseconds) ms"
             }
             expireOpen()
             expireWaiting()
@@ -243,7 +246,7 @@ private final class WitnessConversation {
     }
 
     private var nextDeadline: Instant {
-        let silence = open.first.map { $0.question.deadline + ArbiterLimits.silenceMaximum }
+        let silence = open.first.map { $0.question.deadline + target.silence }
         let due = open.filter { !$0.isLate }.map(\.question.deadline).min()
         let waiting = client.withQueue { $0.waiting.map(\.deadline).min() }
         return min(silence ?? .never, due ?? .never, waiting ?? .never)

@@ -91,8 +91,17 @@ let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 /// What a client delivered; taking waits with a deadline.
 final class Outcomes: Sendable {
     private let results = Mutex<[Result<ArbiterAnswer, ArbiterFailure>]>([])
+    private let lastDelivery = Mutex(Instant.zero)
 
-    var deliver: ArbiterDelivery { { result in self.results.withLock { $0.append(result) } } }
+    var deliver: ArbiterDelivery {
+        { result in
+            self.lastDelivery.withLock { $0 = SystemClock.instant }
+            self.results.withLock { $0.append(result) }
+        }
+    }
+
+    /// When the last outcome came, however late the test looks at it.
+    var delivered: Instant { lastDelivery.withLock { $0 } }
 
     var count: Int { results.withLock { $0.count } }
 

@@ -16,7 +16,7 @@ final class RealEtcd {
     let site: ArbiterSite
     let endpoints: [Endpoint]
     private let peerPorts: [UInt16]
-    private var processes: [Process?] = []
+    private var processes: [ChildProcess?] = []
 
     /// Starts the members and waits until they answer.
     init(members: Int = 1) async throws {
@@ -36,14 +36,10 @@ final class RealEtcd {
         await gateway.shutdown()
     }
 
-    deinit { for index in processes.indices { kill(index) } }
-
-    private func start(_ index: Int) throws -> Process {
+    private func start(_ index: Int) throws -> ChildProcess {
         let pki = site.directory + "/pki"
         let peers = peerPorts.enumerated().map { "m\($0)=http://127.0.0.1:\($1)" }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: Self.program)
-        process.arguments = [
+        let arguments = [
             "--name", "m\(index)", "--data-dir", "\(site.directory)/etcd\(index)",
             "--listen-client-urls", "https://\(endpoints[index])",
             "--advertise-client-urls", "https://\(endpoints[index])",
@@ -53,32 +49,20 @@ final class RealEtcd {
             "--cert-file", pki + "/etcd.crt", "--key-file", pki + "/etcd.key",
             "--trusted-ca-file", pki + "/ca.crt", "--client-cert-auth",
         ]
-        process.standardOutput = FileHandle.nullDevice
-        let log = "\(site.directory)/etcd\(index).log"
-        _ = FileManager.default.createFile(atPath: log, contents: nil)
-        process.standardError = FileHandle(forWritingAtPath: log)
-        try process.run()
-        return process
+        return try ChildProcess(
+            Self.program, arguments, output: "\(site.directory)/etcd\(index).log")
     }
 
-    func signal(_ index: Int, _ number: Int32) {
-        if let process = processes[index] { _ = Glibc.kill(process.processIdentifier, number) }
-    }
+    func signal(_ index: Int, _ number: Int32) { processes[index]?.kill(number) }
 
     /// Ends a member for good.
-    func kill(_ index: Int) {
-        guard let process = processes[index] else { return }
-        _ = Glibc.kill(process.processIdentifier, SIGCONT)
-        _ = Glibc.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-        processes[index] = nil
-    }
+    func kill(_ index: Int) { processes[index] = nil }
 
     func isRunning(_ index: Int) -> Bool { processes[index]?.isRunning == true }
 
     func options(
         node: String = "rabat", authority: String = "pki",
-        patience: Span = .seconds(10)
+        patience: Span = .seconds(40)
     ) -> EtcdOptions {
         EtcdOptions(
             cluster: ArbiterSite.cluster, endpoints: endpoints,
@@ -90,7 +74,7 @@ final class RealEtcd {
     }
 
     /// - Parameter patience: longer than in life, where a busy test machine is not to be the reason.
-    func node(_ store: StoreIdentity, patience: Span = .seconds(10)) throws -> EtcdNode {
+    func node(_ store: StoreIdentity, patience: Span = .seconds(40)) throws -> EtcdNode {
         try EtcdNode(store, options(node: store.node.text, patience: patience))
     }
 

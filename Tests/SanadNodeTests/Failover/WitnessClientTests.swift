@@ -15,7 +15,7 @@ struct WitnessClientTests {
     ) throws -> WitnessClient {
         WitnessClient(
             host: "127.0.0.1", port: port, witness: ArbiterSite.hub,
-            tls: try site.context("rabat"), patience: patience, log: quiet,
+            tls: try site.context("rabat"), patience: patience, silence: .seconds(60), log: quiet,
             deliver: outcomes.deliver)
     }
 
@@ -50,24 +50,23 @@ struct WitnessClientTests {
         let failure = try await outcomes.failure()
         #expect(failure.sent == question.sent)
         #expect(failure.reason.contains("unreachable"))
-        #expect(SystemClock.instant.since(question.sent) < .seconds(5))
+        #expect(outcomes.delivered.since(question.sent) < .seconds(4))
     }
 
     @Test("No answer in time is a failure; the late answer is thrown away, and the next one counts")
     func late() async throws {
         let fake = try FakeWitness()
         let outcomes = Outcomes()
-        let client = try client(
-            fake.site, port: fake.port, outcomes, patience: ArbiterLimits.patience)
+        // Long enough for this test to answer in time on a busy machine.
+        let patience = Span.seconds(4)
+        let client = try client(fake.site, port: fake.port, outcomes, patience: patience)
         defer { client.stop() }
         let slow = ArbiterSite.question(ArbiterSite.renew(1))
         client.ask(slow)
         let connection = try await fake.connection()
-        let asked = try #require(await connection.questions(1).first)
-        #expect(asked == slow)
-        let failure = try await outcomes.failure()
-        #expect(failure.sent == slow.sent)
-        #expect(SystemClock.instant.since(slow.sent) >= ArbiterLimits.patience)
+        #expect(try await connection.questions(1) == [slow])
+        #expect(try await outcomes.failure().sent == slow.sent)
+        #expect(SystemClock.instant.since(slow.sent) >= patience)
         let next = ArbiterSite.question(ArbiterSite.renew(1))
         client.ask(next)
         #expect(try await connection.questions(1) == [next])

@@ -58,6 +58,8 @@ struct Disk {
     var fence: String?
     var epochAsked = Epoch.zero
     var conflict: String?
+    /// Automatic promotion is off until then, in true time.
+    var pausedUntil: UInt64 = 0
     /// Frames that were cut off, by their hash.
     var quarantine: Set<ChainHash> = []
     var quarantinedTransactions: UInt64 = 0

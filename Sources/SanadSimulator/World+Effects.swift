@@ -13,6 +13,8 @@ extension World {
         case .append(let frame): append(frame, host)
         case .persist(let record): persist(record, host)
         case .persistEpoch(let epoch): hosts[host].disk.epochAsked = epoch
+        case .persistPause(let until, _):
+            hosts[host].disk.pausedUntil = time + until.since(now(host).instant).nanoseconds
         case .persistFence(let reason): hosts[host].disk.fence = reason
         case .persistConflict(let problem):
             if problem != nil {

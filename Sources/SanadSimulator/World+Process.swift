@@ -44,9 +44,8 @@ extension World {
         guard !isHealed else { return }
         let isDurable =
             switch effect {
-            case .persist, .persistEpoch, .persistFence, .persistConflict, .remember, .forget,
-                .cutLog,
-                .replaceRecords, .beginLoad, .loadPage, .finishLoad, .endRepair:
+            case .persist, .persistEpoch, .persistPause, .persistFence, .persistConflict, .remember,
+                .forget, .cutLog, .replaceRecords, .beginLoad, .loadPage, .finishLoad, .endRepair:
                 true
             default: false
             }

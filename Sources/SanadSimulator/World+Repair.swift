@@ -4,9 +4,9 @@ internal import SanadCore
 
 /// What a thread beside the process reads from the record table, one after the other.
 enum SnapshotJob {
-    case open
-    case page(after: [UInt8]?)
-    case rows([RecordName])
+    case open(session: UInt64)
+    case page(session: UInt64, after: [UInt8]?)
+    case rows(session: UInt64, [RecordName])
 }
 
 extension World {
@@ -15,10 +15,12 @@ extension World {
         case .readNames(let limit):
             let names = hosts[host].disk.namesLeft.prefix(min(limit, 1 + random.index(4)))
             answer(host, .names(names.compactMap(RecordTable.name)))
-        case .readRecords(let names): readTable(.rows(names), host)
+        case .readRecords(let session, let names):
+            readTable(.rows(session: session, names), host)
         case .replaceRecords(let rows, let readAt): replace(rows, readAt, host)
-        case .openSnapshot: readTable(.open, host)
-        case .readPage(let name): readTable(.page(after: name), host)
+        case .openSnapshot(let session): readTable(.open(session: session), host)
+        case .readPage(let session, let name):
+            readTable(.page(session: session, after: name), host)
         case .beginLoad(let base, let offset, let history):
             beginLoad(base, offset, history, host)
         case .loadPage(let rows, let readAt): load(rows, readAt, host)
@@ -49,23 +51,29 @@ extension World {
 
     mutating func finishReading(_ job: SnapshotJob, _ host: Int) {
         switch job {
-        case .open:
+        case .open(let session):
             flush(host)
             let applied = hosts[host].disk.table.applied
             guard let base = hosts[host].disk.boundary(at: applied) else { return }
             count(\.snapshots)
-            feed(host, .snapshotOpened(base: base.position, offset: base.offset))
-        case .page(let name):
+            feed(
+                host,
+                .snapshotOpened(session: session, base: base.position, offset: base.offset))
+        case .page(let session, let name):
             let table = hosts[host].disk.table
             let page = table.rows.page(after: name, count: setting.pageRows)
             feed(
                 host,
                 .pageRead(
-                    page.bytes, last: page.last, readAt: table.applied, isLast: page.isLast))
-        case .rows(let names):
+                    session: session, page.bytes, last: page.last, readAt: table.applied,
+                    isLast: page.isLast))
+        case .rows(let session, let names):
             flush(host)
             let table = hosts[host].disk.table
-            feed(host, .recordsRead(table.rows.rows(of: names), readAt: table.applied))
+            feed(
+                host,
+                .recordsRead(
+                    session: session, table.rows.rows(of: names), readAt: table.applied))
         }
     }
 

@@ -150,7 +150,15 @@ struct World {
         hosts[host].process = Process(number: processes, replica: replica, table: disk.table)
         note("\(names.hosts[host]) starts, log end \(disk.end), version \(disk.record.version)")
         checkTable(of: host)
+        resumePause(of: host)
         feed(host, .tick)
+    }
+
+    private mutating func resumePause(of host: Int) {
+        let until = hosts[host].disk.pausedUntil
+        guard until > time else { return }
+        let end = now(host).instant + Span(nanoseconds: until - time)
+        feed(host, .command(.pause(until: end), reason: "a pause goes on"))
     }
 
     /// Ends the process in the middle of what it does. What was written and not synced may be on

@@ -131,6 +131,11 @@ extension Replica {
     ) {
         guard role == .primary, let asked = change else { return }
         if answer.view.record == asked.record { return didChange(asked, answer, &effects) }
+        if runsAlone, answer.outcome == .leaseHeld, isRenewed(answer, now) {
+            return enterConflict(
+                "this node was told to run alone, and \(options.peer) goes on renewing the "
+                    + "arbiter's lease as primary of epoch \(answer.view.record.epoch)", &effects)
+        }
         let version = answer.view.record.version
         guard version > asked.expectedHighest else {
             // The arbiter is behind what this primary knows: the change brings it up to date, too.
@@ -143,6 +148,21 @@ extension Replica {
         // Beyond every version that was to be replaced, no copy of the question can be accepted.
         change = nil
         if asked.purpose == .join { isJoining = false }
+    }
+
+    /// The lease that holds a change up ends much later than it was to end: its holder is alive.
+    ///
+    /// An arbiter that has just started waits once without a holder, hence "much"; and what was
+    /// heard before a silence says nothing.
+    private mutating func isRenewed(_ answer: ArbiterAnswer, _ now: Now) -> Bool {
+        let wait = options.timing.grantWait
+        guard let held = change?.held, answer.echo < held.heard + wait else {
+            change?.held = (now.instant + answer.view.remaining, now.instant)
+            return false
+        }
+        change?.held?.heard = now.instant
+        // Counted from the question, so that a slow answer does not look like a renewal.
+        return answer.echo + answer.view.remaining > held.until + wait + wait
     }
 
     private mutating func didChange(

@@ -6,7 +6,7 @@ extension Replica {
         switch command {
         case .promote(let acceptLoss): objectionToPromotion(acceptLoss: acceptLoss, at: now)
         case .switchover: objectionToSwitchover(at: now)
-        case .runAlone: objectionToRunningAlone
+        case .runAlone: objectionToRunningAlone(at: now)
         case .fence: fence.map { "this node is fenced already: \($0)" }
         case .liftFence: fence == nil ? "this node is not fenced" : nil
         case .pause, .resume: nil
@@ -56,9 +56,16 @@ extension Replica {
         return nil
     }
 
-    private var objectionToRunningAlone: String? {
+    private func objectionToRunningAlone(at now: Instant) -> String? {
         if runsAlone { return "this node runs alone already" }
         if let problem = barrier { return problem }
+        if isArbiterReachable(at: now), let view = arbiter.view, view.remaining > .zero,
+            view.record.primary == options.peer
+        {
+            return "the arbiter answers, and \(options.peer) holds its lease for another "
+                + "\(view.remaining.wholeMilliseconds) ms: it may be acknowledging writes; "
+                + "stop it first, then 'sanadctl promote' is enough"
+        }
         return record.primary == nil ? "no primary was ever chosen; start both nodes" : nil
     }
 
@@ -94,7 +101,8 @@ extension Replica {
             bid = nil
             begin(
                 Bid(
-                    phase: .veto, reason: reason, needsVeto: false,
+                    phase: .veto, reason: reason, isAutomatic: false,
+                    until: now.instant + Limits.commandTimeout,
                     acceptsLoss: acceptLoss && !isKnownToHaveAll), now, &effects)
         case .switchover: handOver = .draining(until: now.instant + Limits.drainTimeout)
         case .runAlone: runAlone(reason, now, &effects)
@@ -102,8 +110,8 @@ extension Replica {
         case .liftFence:
             fence = nil
             effects.append(.persistFence(nil))
-        case .pause(let until): pause(until, now, &effects)
-        case .resume: pause(.zero, now, &effects)
+        case .pause(let until): pause(until, reason, now, &effects)
+        case .resume: pause(.zero, reason, now, &effects)
         case .giveWay: giveWay(&effects)
         case .reseed:
             isFollowing = false
@@ -138,9 +146,17 @@ extension Replica {
         if options.hasArbiter { ask(.release(epoch: epoch), now, &effects) }
     }
 
-    private mutating func pause(_ until: Instant, _ now: Now, _ effects: inout [Effect]) {
-        pausedUntil = until
+    private mutating func pause(
+        _ until: Instant, _ reason: String, _ now: Now, _ effects: inout [Effect]
+    ) {
+        pause(until, reason, &effects)
         if isLinked { effects.append(.send(.pause(until.since(now.instant)))) }
+    }
+
+    /// Durable before it counts, so that a restart does not end it.
+    mutating func pause(_ until: Instant, _ reason: String, _ effects: inout [Effect]) {
+        pausedUntil = until
+        effects.append(.persistPause(until: until, reason: reason))
     }
 
     /// The record that both agree on names the peer; what this log has beyond the fork goes to

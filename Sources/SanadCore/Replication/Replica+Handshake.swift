@@ -3,6 +3,8 @@
 extension Replica {
     mutating func greet(_ now: Now, _ effects: inout [Effect]) {
         link = .greeting(since: now.instant)
+        session += 1
+        saidLast = nil
         proposal = nil
         boundaryQuestion = nil
         isFollowing = false
@@ -15,8 +17,9 @@ extension Replica {
 
     private var hello: Hello {
         Hello(
-            oldestProtocol: Message.protocolVersions.lowerBound,
-            newestProtocol: Message.protocolVersions.upperBound, identity: options.identity,
+            versions: ProtocolRange(
+                oldest: Message.protocolVersions.lowerBound,
+                newest: Message.protocolVersions.upperBound), identity: options.identity,
             record: record, logEnd: logEnd,
             history: history.suffix(Limits.historyEntriesMaximum).map { entry in
                 var entry = entry
@@ -24,7 +27,7 @@ extension Replica {
                 return entry
             }, isInitialPrimary: options.isInitialPrimary, isPrimary: role == .primary,
             isInConflict: conflict != nil, lease: options.timing.lease,
-            grantWait: options.timing.grantWait)
+            grantWait: options.timing.grantWait, mode: options.mode, maxLoss: options.lossAllowed)
     }
 
     mutating func linkWentDown(_ effects: inout [Effect]) {
@@ -45,11 +48,14 @@ extension Replica {
 
     mutating func receive(_ message: Message, _ now: Now, _ effects: inout [Effect]) {
         if case .hello(let hello) = message { return met(hello, now, &effects) }
+        if case .otherProtocol(let versions) = message {
+            return refuse(objection(to: versions), &effects)
+        }
         guard case .open(let peer) = link else {
             return drop("the peer spoke before it greeted", &effects)
         }
         switch message {
-        case .hello: preconditionFailure("handled above")
+        case .hello, .otherProtocol: preconditionFailure("handled above")
         case .refusal(let reason):
             effects.append(.peerRefused)
             effects.append(.closeLink(reason: "the peer refused this node: \(reason)"))
@@ -68,16 +74,26 @@ extension Replica {
         case .handOver(let handOver): beHandedOver(handOver, by: peer, now, &effects)
         case .handOverRefused(let reason): handOverRefused(reason, &effects)
         case .leave: peerWillLeave(&effects)
-        case .pause(let span): pausedUntil = span == .zero ? .zero : now.instant + span
+        case .pause(let span): bePaused(span, by: peer, now, &effects)
         case .fetch(let names):
             // Who repairs its table has everything up to the bound durable, and may be waited for.
             if role == .primary { standbyProven = leadBound.sequence }
-            effects.append(.readRecords(names))
+            effects.append(.readRecords(session: session, names))
         case .seed(let request): seed(request, &effects)
         case .seeding(let seeding): beSeeded(seeding, &effects)
         case .pageTaken: pageTaken(&effects)
         case .arbiterRequest, .arbiterAnswer: drop("the peer is not an arbiter", &effects)
         }
+    }
+
+    private mutating func bePaused(
+        _ span: Span, by peer: Hello, _ now: Now, _ effects: inout [Effect]
+    ) {
+        let until = span == .zero ? .zero : now.instant + min(span, Limits.pauseMaximum)
+        // A primary repeats it on each new link; only what differs is written again.
+        guard until.since(pausedUntil) > .seconds(1) || pausedUntil.since(until) > .seconds(1)
+        else { return }
+        pause(until, "told by \(peer.identity.node)", &effects)
     }
 
     /// Ends a connection whose peer broke the protocol.
@@ -87,13 +103,7 @@ extension Replica {
 
     private mutating func met(_ peer: Hello, _ now: Now, _ effects: inout [Effect]) {
         guard case .greeting = link else { return drop("the peer greeted twice", &effects) }
-        if let reason = objection(to: peer) {
-            report(.error, "refused the peer: \(reason)", &effects)
-            effects.append(.send(.refusal(reason)))
-            effects.append(.peerRefused)
-            effects.append(.closeLink(reason: reason))
-            return
-        }
+        if let reason = objection(to: peer) { return refuse(reason, &effects) }
         link = .open(peer)
         if let problem = conflict(with: peer) { return enterConflict(problem, &effects) }
         if peer.record.isNewer(than: record) { adopt(peer.record, &effects) }
@@ -107,12 +117,21 @@ extension Replica {
         if role == .primary { lead(peer, now, &effects) }
     }
 
-    private func objection(to peer: Hello) -> String? {
+    /// Will not work with this peer, and says so on both sides.
+    private func refuse(_ reason: String, _ effects: inout [Effect]) {
+        report(.error, "refused the peer: \(reason)", &effects)
+        effects.append(.send(.refusal(reason)))
+        effects.append(.peerRefused)
+        effects.append(.closeLink(reason: reason))
+    }
+
+    private func objection(to versions: ProtocolRange) -> String {
         let own = Message.protocolVersions
-        if peer.newestProtocol < own.lowerBound || peer.oldestProtocol > own.upperBound {
-            return "protocol versions \(peer.oldestProtocol)-\(peer.newestProtocol) there, "
-                + "\(own.lowerBound)-\(own.upperBound) here; upgrade the older node"
-        }
+        return "protocol versions \(versions.oldest)-\(versions.newest) there, "
+            + "\(own.lowerBound)-\(own.upperBound) here; upgrade the older node"
+    }
+
+    private func objection(to peer: Hello) -> String? {
         if peer.record.cluster != options.cluster {
             return "cluster \(peer.record.cluster) there, \(options.cluster) here; "
                 + "set the same cluster.id on both nodes"
@@ -129,6 +148,11 @@ extension Replica {
                 + "\(peer.grantWait.wholeMilliseconds) ms there, "
                 + "\(options.timing.lease.wholeMilliseconds) ms, wait "
                 + "\(options.timing.grantWait.wholeMilliseconds) ms here; set the same on both"
+        }
+        if peer.mode != options.mode || peer.maxLoss != options.lossAllowed {
+            return "replication.mode or failover.max_loss differ: \(peer.mode.rawValue), "
+                + "\(peer.maxLoss) there, \(options.mode.rawValue), \(options.lossAllowed) here; "
+                + "set the same on both"
         }
         return nil
     }

@@ -90,7 +90,7 @@ extension Replica {
         durable = position
         durableOffset = offset
         guard role != .primary else { return }
-        if isResumeDue, isLinked, role == .standby { return followFromHere(&effects) }
+        if isResumeDue, isLinked, role == .standby { return prepareToFollow(&effects) }
         learnCommitted(min(committedByPrimary, position.sequence), &effects)
         sendProgress(&effects)
     }
@@ -171,6 +171,10 @@ extension Replica {
         leadBound = commonBound(with: peer)
         heartbeatDue = now.instant
         if peer.record != record { effects.append(.send(.record(record))) }
+        // The standby may have been away when the operator said it.
+        if pausedUntil > now.instant {
+            effects.append(.send(.pause(pausedUntil.since(now.instant))))
+        }
         effects.append(
             .send(
                 .lead(

@@ -51,7 +51,8 @@ extension Replica {
                 "this node is named primary and may not be: \(whyNotSound); waiting for "
                     + "\(options.peer) to take the role", &effects)
         }
-        guard proposal == nil, now.instant >= retryAt else { return }
+        // An operator's word goes its own way, whatever the arbiter has forgotten.
+        guard proposal == nil, now.instant >= retryAt, bid?.acceptsLoss != true else { return }
         if isArbiterAway(now) || isArbiterBehind {
             bid = nil
             guard let peer = peerHello else { return }
@@ -59,7 +60,7 @@ extension Replica {
                 takeOver(reason: "restart, confirmed by \(peer.identity.node)", now), &effects)
         } else if bid == nil {
             begin(
-                Bid(phase: .veto, reason: "restart, confirmed by the arbiter", needsVeto: false),
+                Bid(phase: .veto, reason: "restart, confirmed by the arbiter", isAutomatic: false),
                 now, &effects)
         }
     }
@@ -134,16 +135,25 @@ extension Replica {
         else { return }
         let reason = "no heartbeat from \(options.peer), grant expired"
         guard options.failoverMode == .automatic else {
+            guard wouldBeGiven(now) else { return }
             return reportOnce(
                 .warning, "observing: this node would have promoted itself: \(reason)", &effects)
         }
         begin(Bid(phase: .veto, reason: reason), now, &effects)
     }
 
+    /// What is known of the arbiter says that it would give the role to this node now.
+    private func wouldBeGiven(_ now: Now) -> Bool {
+        guard options.hasArbiter else { return true }
+        guard let view = arbiter.view, isArbiterReachable(at: now.instant) else { return false }
+        return view.remaining == .zero && view.record.isInSync(options.identity)
+            && !record.isNewer(than: view.record)
+    }
+
     /// Starts towards the role; the first step is the veto command's word, where there is one.
     mutating func begin(_ new: Bid, _ now: Now, _ effects: inout [Effect]) {
         bid = new
-        if options.hasVeto, new.needsVeto {
+        if options.hasVeto, new.isAutomatic {
             effects.append(.askVeto(reason: new.reason))
         } else {
             proceed(now, &effects)
@@ -160,6 +170,7 @@ extension Replica {
 
     private mutating func proceed(_ now: Now, _ effects: inout [Effect]) {
         guard let asked = bid else { return }
+        guard !isHeldBack(asked, now) else { return dropBid(now, &effects) }
         guard grant.hasExpired(at: now.instant) else {
             bid?.phase = .waiting(until: grant.expires)
             return
@@ -202,6 +213,9 @@ extension Replica {
         case .veto: break
         case .reading, .waiting: proceed(now, &effects)
         case .changing(let record, let expected, let first, _):
+            // The change that was asked for may still be made: then the record names this node, and
+            // it takes the role up as after a restart.
+            guard !isHeldBack(bid, now) else { return dropBid(now, &effects) }
             self.bid?.phase = .changing(
                 record, expected: expected, first: first, sent: now.instant)
             ask(
@@ -217,6 +231,7 @@ extension Replica {
         case .veto, .waiting: return
         case .reading(let sent):
             guard answer.echo >= sent else { return }
+            guard !isHeldBack(asked, now) else { return dropBid(now, &effects) }
             apply(answer.view, to: asked, now, &effects)
         case .changing(let record, let expected, _, _):
             if answer.view.record == record {
@@ -230,6 +245,21 @@ extension Replica {
                     until: now.instant + min(wait, options.timing.heartbeat))
             }
         }
+    }
+
+    /// A pause, or the end of an operator's word, ends a bid before its next question.
+    private func isHeldBack(_ bid: Bid, _ now: Now) -> Bool {
+        now.instant >= bid.until || (bid.isAutomatic && now.instant < pausedUntil)
+    }
+
+    private mutating func dropBid(_ now: Now, _ effects: inout [Effect]) {
+        report(
+            .warning,
+            bid?.isAutomatic == true
+                ? "not promoted: automatic promotion is paused"
+                : "not promoted within \(Limits.commandTimeout.wholeMilliseconds) ms of the command; "
+                    + "give it again if it still holds", &effects)
+        giveUp(now)
     }
 
     /// An epoch counts as used once it was asked for: the request may still be accepted, late.
@@ -262,6 +292,7 @@ extension Replica {
             && durable.sequence.value + options.lossAllowed >= view.committed.value
             && durable.sequence.value + options.lossAllowed >= committedByPrimary.value
         guard grant.hasExpired(at: now.instant) else { return giveUp(now) }
+        guard !owesWait(theirs, asked, now) else { return }
         guard isNamed || asked.acceptsLoss else {
             giveUp(now)
             return reportOnce(
@@ -270,12 +301,23 @@ extension Replica {
                     + "(committed \(view.committed), durable here \(durable.sequence))", &effects)
         }
         if theirs.isNewer(than: record) { adopt(theirs, &effects) }
-        bid = asked
         let new = recordOf(asked, after: theirs)
         askFor(new.epoch, &effects)
         bid?.phase = .changing(
             new, expected: theirs.version, first: now.instant, sent: now.instant)
         ask(.change(expected: theirs.version, record: new, committed: knownMark), now, &effects)
+    }
+
+    /// An arbiter that knows less than this node has lost its store, and with it whom it gave a lease
+    /// last: what it gave before this node saw that is waited out here.
+    private mutating func owesWait(_ theirs: ClusterRecord, _ asked: Bid, _ now: Now) -> Bool {
+        guard record.isNewer(than: theirs) else { return false }
+        let since = asked.arbiterBehindSince ?? now.instant
+        bid?.arbiterBehindSince = since
+        let end = since + options.timing.grantWait
+        guard now.instant < end else { return false }
+        bid?.phase = .waiting(until: end)
+        return true
     }
 
     /// A sign of life of the present primary ends a bid, unless its outcome is still unknown.

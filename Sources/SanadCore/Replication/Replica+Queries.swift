@@ -15,6 +15,13 @@ extension Replica {
         role == .primary && storeProblem == nil && (!isLeaseNeeded || lease.holds(at: now))
     }
 
+    /// As a primary: the records have everything from before this reign, which a restarted node knows
+    /// only when the reign's own first frame is committed.
+    public var hasAppliedBeforeReign: Bool {
+        guard role == .primary, let reign = history.last else { return false }
+        return applied >= reign.start.sequence
+    }
+
     public func admission(at now: Instant) -> Admission {
         guard role == .primary else { return .refused("this node is \(role.rawValue)") }
         if let storeProblem { return .refused(storeProblem) }

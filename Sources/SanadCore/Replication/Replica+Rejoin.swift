@@ -41,6 +41,9 @@ extension Replica {
 
     /// Names that the tail had changed are fetched before the log goes on.
     mutating func prepareToFollow(_ effects: inout [Effect]) {
+        // What is asked for, and what follows, tell the primary that everything before is durable.
+        isResumeDue = durable != logEnd
+        guard !isResumeDue else { return }
         if case .rejoin(true, _) = repair {
             effects.append(.readNames(limit: Limits.fetchNamesMaximum))
         } else {
@@ -53,16 +56,17 @@ extension Replica {
     mutating func stepRepair(_ input: Input, _ effects: inout [Effect]) {
         switch input {
         case .names(let names): fetch(names, &effects)
-        case .recordsRead(let rows, let readAt):
+        case .recordsRead(session, let rows, let readAt):
             guard role == .primary, isLinked else { return }
             let packet = PagePacket(purpose: .rows, readAt: readAt, isLast: true, rows: rows)
             effects.append(.shipPage(packet.encoded()))
         case .recordsReplaced: prepareToFollow(&effects)
-        case .snapshotOpened(let base, let offset):
+        case .snapshotOpened(session, let base, let offset):
             beginSeeding(base, offset, cursor: nil, &effects)
-        case .pageRead(let rows, let last, let readAt, let isLast):
+        case .pageRead(session, let rows, let last, let readAt, let isLast):
             didRead(rows, last: last, readAt: readAt, isLast: isLast, &effects)
         case .pageLoaded: didLoad(&effects)
+        case .recordsRead, .snapshotOpened, .pageRead: break  // It was asked for on an earlier link.
         default: preconditionFailure("only the steps of a repair come here")
         }
     }
@@ -74,7 +78,7 @@ extension Replica {
             return
         }
         repair = .rejoin(namesLeft: false, consistentFrom: from)
-        followFromHere(&effects)
+        prepareToFollow(&effects)
         finishRepair(&effects)
     }
 
@@ -141,7 +145,7 @@ extension Replica {
         guard pagesLoading == 0 else {
             return drop("pages of the last connection are still being written", &effects)
         }
-        if isLoaded { return followFromHere(&effects) }
+        if isLoaded { return prepareToFollow(&effects) }
         effects.append(.send(.seed(SeedRequest(base: base, cursor: cursor))))
     }
 
@@ -182,7 +186,7 @@ extension Replica {
         }
         guard isLoaded, pagesLoading == 0 else { return }
         effects.append(.finishLoad(consistentFrom: from))
-        if isOfThisLink { followFromHere(&effects) }
+        if isOfThisLink { prepareToFollow(&effects) }
         finishRepair(&effects)
     }
 
@@ -196,7 +200,7 @@ extension Replica {
             boundaryQuestion = .seed(request)
             effects.append(.findBoundary(base.sequence))
         } else {
-            effects.append(.openSnapshot)
+            effects.append(.openSnapshot(session: session))
         }
     }
 
@@ -217,7 +221,7 @@ extension Replica {
             session.pagesInFlight < Limits.pagesInFlightMaximum
         else { return }
         seeding?.isReading = true
-        effects.append(.readPage(after: session.last))
+        effects.append(.readPage(session: self.session, after: session.last))
     }
 
     private mutating func didRead(

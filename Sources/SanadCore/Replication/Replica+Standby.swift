@@ -108,7 +108,7 @@ extension Replica {
             if let found, found == request.base {
                 beginSeeding(found, offset, cursor: request.cursor, &effects)
             } else {
-                effects.append(.openSnapshot)
+                effects.append(.openSnapshot(session: session))
             }
         case .fork(let bound):
             guard found?.hash == bound.hash else {
@@ -125,8 +125,7 @@ extension Replica {
 
     /// The primary takes the end that it is told for durable here.
     mutating func followFromHere(_ effects: inout [Effect]) {
-        isResumeDue = durable != logEnd
-        guard !isResumeDue else { return }
+        precondition(durable == logEnd, "a standby follows from what is durable")
         isFollowing = true
         isGreetingStale = true
         effects.append(.send(.resume(logEnd)))

@@ -36,8 +36,9 @@ extension Replica {
         }
     }
 
+    /// Everything is acknowledged: what is applied was answered before this node hears of it.
     private var isDrained: Bool {
-        committed == logEnd.sequence && shipper.progress?.durable == logEnd.sequence
+        applied == logEnd.sequence && shipper.progress?.durable == logEnd.sequence
             && change == nil && proposal == nil
     }
 
@@ -92,7 +93,8 @@ extension Replica {
         grant.release()
         begin(
             Bid(
-                phase: .veto, reason: "switchover from \(peer.identity.node)", needsVeto: false,
+                phase: .veto, reason: "switchover from \(peer.identity.node)", isAutomatic: false,
+                until: now.instant + Limits.commandTimeout,
                 keepsPeer: options.listsStandby ? peer.identity : nil), now, &effects)
     }
 

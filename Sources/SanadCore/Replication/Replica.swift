@@ -48,6 +48,8 @@ public struct Replica: Sendable {
     /// The highest epoch that this node ever asked for; none of them may be used again.
     var epochAsked: Epoch
     var link = LinkPhase.down
+    /// Counts the links: what was asked for during an earlier one is known by it.
+    var session: UInt64 = 0
     var shipper: Shipper
     var arbiter = ArbiterDesk()
     /// A change of the record that the peer was asked to make durable.
@@ -111,6 +113,9 @@ public struct Replica: Sendable {
         fence = recovered.fence
         conflict = recovered.conflict
         epochAsked = recovered.epochAsked
+        standbyMark = recovered.standbyMark.flatMap {
+            $0.durable <= recovered.logEnd.sequence ? $0 : nil
+        }
         grant = Grant(startedAt: now.instant, wait: options.timing.grantWait)
         shipper = Shipper(windowBytes: options.windowBytes)
         arbiter.heard = now.instant

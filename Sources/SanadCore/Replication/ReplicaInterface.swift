@@ -79,13 +79,14 @@ public enum Input: Sendable {
     /// The answer to `Effect.readNames`; none: all are fetched.
     case names([RecordName])
     /// The answer to `Effect.readRecords`: a page, the state of the table at `readAt`.
-    case recordsRead([UInt8], readAt: Sequence)
+    case recordsRead(session: UInt64, [UInt8], readAt: Sequence)
     /// The answer to `Effect.replaceRecords`.
     case recordsReplaced
     /// The answer to `Effect.openSnapshot`: the log after `base` continues the snapshot.
-    case snapshotOpened(base: Position, offset: UInt64)
+    case snapshotOpened(session: UInt64, base: Position, offset: UInt64)
     /// The answer to `Effect.readPage`; `last` is the name of its last row.
-    case pageRead([UInt8], last: [UInt8]?, readAt: Sequence, isLast: Bool)
+    case pageRead(
+        session: UInt64, [UInt8], last: [UInt8]?, readAt: Sequence, isLast: Bool)
     /// The answer to `Effect.loadPage`: the page is durable.
     case pageLoaded
     /// The veto command's answer: nil lets the promotion go on, a reason stops it.
@@ -111,6 +112,8 @@ public enum Effect: Sendable {
     case persistEpoch(Epoch)
     /// Remember, or forget with nil, that the operator fenced this node.
     case persistFence(String?)
+    /// Remember until when automatic promotion is off; zero: it is on.
+    case persistPause(until: Instant, reason: String)
     /// Remember, or forget with nil, that two primaries met.
     case persistConflict(String?)
     /// Remember a reign.
@@ -127,16 +130,17 @@ public enum Effect: Sendable {
     case cutLog(after: Position)
     /// The names that a cut-off tail changed, the next of them; `Input.names` follows.
     case readNames(limit: Int)
-    /// Read these records from the table; `Input.recordsRead` follows.
-    case readRecords([RecordName])
+    /// Read these records from the table; `Input.recordsRead` follows, with the same session, which
+    /// is the number of the link: an answer that comes on a later one has no meaning there.
+    case readRecords(session: UInt64, [RecordName])
     /// Put the page's rows in place of what the table has, and take their names off the list;
     /// neither when they were read before what the table has applied. `Input.recordsReplaced`
     /// follows.
     case replaceRecords([UInt8], readAt: Sequence)
     /// Fix where the log continues a snapshot that begins now; `Input.snapshotOpened` follows.
-    case openSnapshot
+    case openSnapshot(session: UInt64)
     /// Read the snapshot's page after this name; `Input.pageRead` follows.
-    case readPage(after: [UInt8]?)
+    case readPage(session: UInt64, after: [UInt8]?)
     /// Begin to fill the emptied store.
     case beginLoad(base: Position, offset: UInt64, history: [EpochEntry])
     /// Write a page of the snapshot; `Input.pageLoaded` follows.

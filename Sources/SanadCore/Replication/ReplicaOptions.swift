@@ -113,12 +113,14 @@ public struct RecoveredState: Sendable {
     public var conflict: String?
     /// The highest epoch that this node ever asked for.
     public var epochAsked: Epoch
+    /// How far the standby was when it was last remembered: a lower bound of what it has now.
+    public var standbyMark: Replica.StandbyMark?
 
     public init(
         record: ClusterRecord, history: [EpochEntry], logEnd: Position, logEndOffset: UInt64,
         logBegin: Sequence = .zero, committed: Sequence, applied: Sequence,
         repair: StoreRepair? = nil, fence: String? = nil, conflict: String? = nil,
-        epochAsked: Epoch = .zero
+        epochAsked: Epoch = .zero, standbyMark: Replica.StandbyMark? = nil
     ) {
         self.record = record
         self.history = history
@@ -131,5 +133,6 @@ public struct RecoveredState: Sendable {
         self.fence = fence
         self.conflict = conflict
         self.epochAsked = epochAsked
+        self.standbyMark = standbyMark
     }
 }

@@ -4,6 +4,11 @@ extension Replica {
     public struct StandbyMark: Sendable, Equatable {
         public var durable: Sequence
         public var offset: UInt64
+
+        public init(durable: Sequence, offset: UInt64) {
+            self.durable = durable
+            self.offset = offset
+        }
     }
 
     enum LinkPhase: Sendable {
@@ -51,6 +56,9 @@ extension Replica {
         var sent: Instant
         /// The highest version that a copy of the question still on its way may be replacing.
         var expectedHighest: UInt64
+        /// The lease of another node that holds the change up: when it was to end, and when that was
+        /// heard last.
+        var held: (until: Instant, heard: Instant)?
 
         init(record: ClusterRecord, expected: UInt64, purpose: Purpose, sent: Instant) {
             self.record = record
@@ -74,8 +82,13 @@ extension Replica {
 
         var phase: Phase
         var reason: String
-        /// The veto command is asked first; not for what an operator wants, nor after a restart.
-        var needsVeto = true
+        /// This node's own idea: the veto command is asked first, and a pause holds it back. Not what
+        /// an operator wants, nor what a restarted primary does.
+        var isAutomatic = true
+        /// An operator's word holds until then: what was at stake when it was given may have changed.
+        var until = Instant.never
+        /// Since when the arbiter is known to have an older record than this node.
+        var arbiterBehindSince: Instant?
         /// An operator knows that acknowledged writes can be missing here.
         var acceptsLoss = false
         /// The old primary that handed over has everything, too.

@@ -124,6 +124,9 @@ public enum Limits {
     public static let handOverTimeout = Span.seconds(2)
     /// An operator's command is answered within this, whatever its outcome.
     public static let commandTimeout = Span.seconds(20)
+    /// The longest pause of automatic promotion: a forgotten one must end by itself, whatever a wall
+    /// clock did meanwhile.
+    public static let pauseMaximum = Span.seconds(86_400)
     /// A promotion that the veto command stopped is asked about again after this.
     public static let vetoPause = Span.seconds(10)
 

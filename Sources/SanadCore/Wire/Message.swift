@@ -2,6 +2,8 @@
 public enum Message: Hashable, Sendable {
     /// First message of each side on a new connection.
     case hello(Hello)
+    /// The greeting of a program with which this one has no version in common; it is only received.
+    case otherProtocol(ProtocolRange)
     /// The sender will not go on with this peer; it closes the connection after this.
     case refusal(String)
     /// A change of the cluster record, for the receiver to make durable before it answers.
@@ -48,9 +50,7 @@ public enum Message: Hashable, Sendable {
 
 /// Who a node is and what it has.
 public struct Hello: Hashable, Sendable {
-    /// Protocol versions that the sender speaks, both included.
-    public var oldestProtocol: UInt16
-    public var newestProtocol: UInt16
+    public var versions: ProtocolRange
     public var identity: StoreIdentity
     public var record: ClusterRecord
     public var logEnd: Position
@@ -66,6 +66,20 @@ public struct Hello: Hashable, Sendable {
     /// arithmetic that keeps them apart.
     public var lease: Span
     public var grantWait: Span
+    /// The sender's replication mode, and the loss that it allows a promotion: both sites must agree
+    /// on what a listed standby may lack.
+    public var mode: ReplicationMode
+    public var maxLoss: UInt64
+}
+
+/// The protocol versions that a program speaks, both included.
+public struct ProtocolRange: Hashable, Sendable {
+    public var oldest: UInt16
+    public var newest: UInt16
+
+    func overlaps(_ own: ClosedRange<UInt16>) -> Bool {
+        newest >= own.lowerBound && oldest <= own.upperBound
+    }
 }
 
 /// Where the old primary's log ends; its standby must end there too.

@@ -1,6 +1,6 @@
 extension Message {
     /// Versions of this protocol that this program speaks.
-    public static let protocolVersions: ClosedRange<UInt16> = 2...2
+    public static let protocolVersions: ClosedRange<UInt16> = 3...3
 
     private enum Kind: UInt8 {
         case hello = 1
@@ -34,6 +34,9 @@ extension Message {
         bytes.append(kind.rawValue)
         switch self {
         case .hello(let hello): hello.encode(into: &bytes)
+        case .otherProtocol(let versions):
+            bytes.appendInteger(versions.oldest)
+            bytes.appendInteger(versions.newest)
         case .refusal(let text), .diverged(let text), .handOverRefused(let text):
             bytes.append(shortText: text)
         case .proposal(let record), .record(let record): record.encode(into: &bytes)
@@ -76,7 +79,15 @@ extension Message {
         let type = try reader.integer(UInt8.self)
         guard let kind = Kind(rawValue: type) else { throw .unknownType(type) }
         switch kind {
-        case .hello: self = .hello(try Hello(from: &reader))
+        case .hello:
+            // What another version of the program says after its range is not for this one to read.
+            let versions = ProtocolRange(
+                oldest: try reader.integer(), newest: try reader.integer())
+            guard versions.overlaps(Self.protocolVersions) else {
+                self = .otherProtocol(versions)
+                return
+            }
+            self = .hello(try Hello(versions, from: &reader))
         case .refusal: self = .refusal(try reader.shortText())
         case .proposal: self = .proposal(try ClusterRecord(from: &reader))
         case .proposalAnswer:
@@ -118,7 +129,7 @@ extension Message {
 
     private var kind: Kind {
         switch self {
-        case .hello: .hello
+        case .hello, .otherProtocol: .hello
         case .refusal: .refusal
         case .proposal: .proposal
         case .proposalAnswer: .proposalAnswer
@@ -146,8 +157,8 @@ extension Message {
 
 extension Hello {
     func encode(into bytes: inout [UInt8]) {
-        bytes.appendInteger(oldestProtocol)
-        bytes.appendInteger(newestProtocol)
+        bytes.appendInteger(versions.oldest)
+        bytes.appendInteger(versions.newest)
         bytes.append(shortText: identity.node.text)
         bytes.append(identifier: identity.store)
         record.encode(into: &bytes)
@@ -157,12 +168,14 @@ extension Hello {
         bytes.append(flag: isInConflict)
         bytes.appendInteger(lease.nanoseconds)
         bytes.appendInteger(grantWait.nanoseconds)
+        bytes.append(flag: mode == .sync)
+        bytes.appendInteger(maxLoss)
         history.encode(into: &bytes)
     }
 
-    init(from reader: inout ByteReader) throws(MessageError) {
-        oldestProtocol = try reader.integer()
-        newestProtocol = try reader.integer()
+    /// Reads what follows the range of versions.
+    init(_ versions: ProtocolRange, from reader: inout ByteReader) throws(MessageError) {
+        self.versions = versions
         identity = StoreIdentity(node: try reader.nodeName(), store: try reader.identifier())
         record = try ClusterRecord(from: &reader)
         logEnd = try reader.position()
@@ -171,6 +184,8 @@ extension Hello {
         isInConflict = try reader.flag()
         lease = Span(nanoseconds: try reader.integer())
         grantWait = Span(nanoseconds: try reader.integer())
+        mode = try reader.flag() ? .sync : .async
+        maxLoss = try reader.integer()
         history = try [EpochEntry](from: &reader)
     }
 }

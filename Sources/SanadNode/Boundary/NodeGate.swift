@@ -15,6 +15,10 @@ public protocol NodeGate: AnyObject, Sendable {
     /// True while this node may acknowledge writes, the lease compared with the clock of now.
     var isWritable: Bool { get }
 
+    /// True while a read may be answered with the primary's word: this node may acknowledge, and its
+    /// records have everything that was acknowledged before its reign.
+    var hasPrimaryWord: Bool { get }
+
     /// False while a repair or a snapshot is under way: the records are not those of one moment.
     var isConsistent: Bool { get }
 
@@ -34,6 +38,9 @@ public protocol NodeGate: AnyObject, Sendable {
 extension NodeGate {
     /// By the published status; a gate that is asked often has a cheaper answer.
     public var isConsistent: Bool { status.consistent }
+
+    /// As good as `isWritable` where no reign begins while it is asked.
+    public var hasPrimaryWord: Bool { isWritable }
 }
 
 /// What an operator asks of a node.

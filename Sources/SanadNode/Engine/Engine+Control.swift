@@ -51,8 +51,6 @@ extension Engine {
                     message: "\(request.name): not done: the audit trail cannot be written",
                     lines: stake))
         }
-        if case .pause(let span) = request.action { remember(pause: span, request.reason) }
-        if case .resume = request.action { remember(pause: nil, request.reason) }
         waiting.append(
             WaitingCommand(
                 request: request, stake: stake, deadline: now.instant + Limits.commandTimeout,
@@ -145,25 +143,26 @@ extension Engine {
     // MARK: Pause
 
     /// A pause survives a restart; by the wall clock, since nothing else does.
-    private func remember(pause span: Span?, _ reason: String) {
-        do throws(StoreError) {
-            try store.nodeDatabase.setPause(
-                span.map {
-                    FailoverPause(
-                        untilWallMilliseconds: now.wallMilliseconds + $0.wholeMilliseconds,
-                        reason: reason)
-                })
-        } catch {
-            log.error("the pause will not survive a restart", ["error": "\(error)"])
-        }
+    func persist(pauseUntil until: Instant, _ reason: String) throws(StoreError) {
+        let left = until.since(now.instant)
+        try store.nodeDatabase.setPause(
+            left == .zero
+                ? nil
+                : FailoverPause(
+                    untilWallMilliseconds: now.wallMilliseconds + left.wholeMilliseconds,
+                    reason: reason))
     }
 
-    func resumePause() {
-        guard let pause = try? store.nodeDatabase.pause(),
+    /// What is left of a pause; a wall clock that was set back does not make it longer than any
+    /// pause can be.
+    func resumePause() throws(StoreError) {
+        guard let pause = try store.nodeDatabase.pause(),
             pause.untilWallMilliseconds > now.wallMilliseconds
         else { return }
         let left = Span.milliseconds(pause.untilWallMilliseconds - now.wallMilliseconds)
-        feed(.command(.pause(until: now.instant + left), reason: pause.reason))
+        feed(
+            .command(
+                .pause(until: now.instant + min(left, Limits.pauseMaximum)), reason: pause.reason))
     }
 
     // MARK: Looking

@@ -41,13 +41,14 @@ extension Engine {
         case .append(let frame): appends.append(frame)
         case .persist(let record): try store.nodeDatabase.save(record)
         case .persistEpoch(let epoch): try store.nodeDatabase.setEpochAsked(epoch)
+        case .persistPause(let until, let reason): try persist(pauseUntil: until, reason)
         case .persistFence(let reason): try store.nodeDatabase.setFence(reason)
         case .persistConflict(let problem): try store.nodeDatabase.setConflict(problem)
         case .remember(let entry): try store.nodeDatabase.append(entry)
         case .forget(let sequence): try store.nodeDatabase.removeHistory(after: sequence)
         case .commit: break  // `apply` and `acknowledge` follow the replica's mark.
         case .readLog(let sequence, let bytes):
-            followUps.append(.logRead(try reader.read(after: sequence, maximumBytes: bytes)))
+            followUps.append(.logRead(try framesToShip(after: sequence, bytes)))
         case .findBoundary(let sequence): try findBoundary(sequence)
         case .cutLog(let position): try cut(after: position)
         case .readNames, .readRecords, .replaceRecords, .openSnapshot, .readPage, .beginLoad,
@@ -62,6 +63,18 @@ extension Engine {
             refuseBacklog(reason)
             conditions.deactivate()
         case .report(let report): write(report)
+        }
+    }
+
+    /// Empty when retention has removed what comes next: the standby has lost its place, and this
+    /// node's store is as it should be.
+    private func framesToShip(
+        after sequence: Sequence, _ bytes: Int
+    ) throws(StoreError) -> [Frame] {
+        do throws(StoreError) {
+            return try reader.read(after: sequence, maximumBytes: bytes)
+        } catch  where error.code == .notHeld {
+            return []
         }
     }
 

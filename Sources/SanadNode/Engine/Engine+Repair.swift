@@ -19,7 +19,8 @@ extension Engine {
             logEndOffset: store.log.endOffset, logBegin: begin,
             committed: max(applied, store.log.knownCommitted), applied: applied,
             repair: try repair(store), fence: try database.fence(),
-            conflict: try database.conflict(), epochAsked: try database.epochAsked())
+            conflict: try database.conflict(), epochAsked: try database.epochAsked(),
+            standbyMark: try database.standbyMark())
         return (state, appliedOffset)
     }
 
@@ -51,10 +52,11 @@ extension Engine {
         switch effect {
         case .readNames(let limit):
             followUps.append(.names(try store.nodeDatabase.repairNames(limit: limit)))
-        case .readRecords(let names): snapshots.readRows(names)
+        case .readRecords(let session, let names): snapshots.readRows(names, session: session)
         case .replaceRecords(let rows, _): try replaceRecords(rows)
-        case .openSnapshot: snapshots.open()
-        case .readPage(let name): snapshots.readPage(after: name)
+        case .openSnapshot(let session): snapshots.open(session: session)
+        case .readPage(let session, let name):
+            snapshots.readPage(after: name, session: session)
         case .beginLoad(let base, let offset, let history):
             try store.beginLoad(base: base, offset: offset, history: history)
             applier.restart(at: base.sequence, offset: offset)
@@ -128,10 +130,10 @@ extension Engine {
 
     // MARK: Rows for the standby
 
-    func snapshotOpened(_ base: Position) {
+    func snapshotOpened(_ session: UInt64, _ base: Position) {
         do throws(StoreError) {
             let offset = try Self.offset(after: base.sequence, store, reader)
-            feed(.snapshotOpened(base: base, offset: offset))
+            feed(.snapshotOpened(session: session, base: base, offset: offset))
         } catch {
             snapshotFailed(error)
         }
@@ -167,11 +169,20 @@ extension Engine {
         }
     }
 
+    /// So that a restart keeps the log that the standby needs, and knows what could be lost.
+    private func rememberStandby() throws(StoreError) {
+        guard replica.role == .primary, let mark = replica.standbyMark, mark != standbyRemembered
+        else { return }
+        try store.nodeDatabase.setStandbyMark(mark)
+        standbyRemembered = mark
+    }
+
     private func removeSegments() throws(StoreError) {
         let segments = try store.log.segments()
         let free = try store.freeBytes()
         let durable = store.table.durablePosition
         let needs = replica.neededFrom?.next
+        try rememberStandby()
         let decision = options.retention.decide(
             segments: segments, standbyNeeds: needs, tableDurable: durable.sequence,
             nowWallMilliseconds: now.wallMilliseconds, freeBytes: free)

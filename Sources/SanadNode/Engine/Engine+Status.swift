@@ -16,6 +16,7 @@ extension Engine {
     func publishStatus() {
         let until = writableUntil
         gate.setConsistent(replica.repair == nil)
+        gate.setPrimaryWord(replica.hasAppliedBeforeReign)
         // Who sees that writes are open, or closed, also sees the role and the epoch that say why.
         defer { gate.setWritable(until: until) }
         guard

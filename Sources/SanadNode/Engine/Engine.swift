@@ -84,6 +84,8 @@ final class Engine {
     var stopDeadline: Instant?
     var leaveDeadline: Instant?
     var retentionDue = Instant.zero
+    /// The standby's mark that the store has.
+    var standbyRemembered: Replica.StandbyMark?
     /// Log bytes until the standby loses its place; nil when none is waited for.
     var bytesUntilLost: UInt64?
     /// The repair is over, as soon as the table's flush is durable.
@@ -125,7 +127,9 @@ final class Engine {
         snapshots.start()
         // A start finds log that the table lacks; whoever asks how far it is gets the truth.
         feed(.applied(applier.applied, offset: applier.appliedOffset))
-        resumePause()
+        do throws(StoreError) { try resumePause() } catch {
+            fatalProblem = String(describing: error)
+        }
         while true {
             now = SystemClock.now
             receiveFromLink()
@@ -191,7 +195,7 @@ final class Engine {
             log.warning("no link", ["reason": "\(reason)"])
         case .tableHasRoom: break
         case .input(let input): feed(input)
-        case .snapshotBase(let base): snapshotOpened(base)
+        case .snapshotBase(let session, let base): snapshotOpened(session, base)
         case .snapshotFailed(let error): snapshotFailed(error)
         case .tableFailed(let problem): fatalProblem = problem
         case .control(let command, let continuation): answer(command, continuation)
@@ -265,6 +269,9 @@ final class Engine {
             return
         }
         guard applier.applied > before else { return }
+        // What is applied is answered before the replica hears of it: a switchover gives the role up
+        // with that news, and what both sites have must not be called unknown.
+        acknowledge()
         feed(.applied(applier.applied, offset: applier.appliedOffset))
     }
 

@@ -16,6 +16,8 @@ final class EngineGate: NodeGate {
     private let writableUntil = Atomic<UInt64>(0)
     /// False until the engine has looked at its store once.
     private let consistent = Atomic(false)
+    /// The records are those of a primary, or no older.
+    private let primaryWord = Atomic(false)
     private let isClosed = Atomic(false)
     private let reloading = Mutex<@Sendable () -> Void>({})
 
@@ -50,6 +52,8 @@ final class EngineGate: NodeGate {
     }
 
     var isConsistent: Bool { consistent.load(ordering: .acquiring) }
+
+    var hasPrimaryWord: Bool { primaryWord.load(ordering: .acquiring) && isWritable }
 
     var primaryHint: PrimaryHint {
         let status = board.current
@@ -94,6 +98,8 @@ final class EngineGate: NodeGate {
     func setConsistent(_ isConsistent: Bool) {
         consistent.store(isConsistent, ordering: .releasing)
     }
+
+    func setPrimaryWord(_ isGiven: Bool) { primaryWord.store(isGiven, ordering: .releasing) }
 
     func close() { isClosed.store(true, ordering: .relaxed) }
 

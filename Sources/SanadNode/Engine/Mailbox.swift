@@ -12,7 +12,7 @@ enum EngineEvent: Sendable {
     /// What another thread found out for the replica.
     case input(Input)
     /// A snapshot of the record table can begin at this boundary of the log.
-    case snapshotBase(Position)
+    case snapshotBase(session: UInt64, Position)
     case snapshotFailed(StoreError)
     case tableFailed(String)
     case control(ControlCommand, CheckedContinuation<ControlAnswer, Never>)

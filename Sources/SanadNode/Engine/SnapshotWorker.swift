@@ -7,11 +7,16 @@ import Synchronization
 ///
 /// At most one page and one list of names are asked for at a time; the replica's rules see to that.
 final class SnapshotWorker: Sendable {
-    private enum Job: Sendable {
+    private enum Work: Sendable {
         case page(after: [UInt8]?)
         case rows([RecordName])
         /// Tell where the log continues the table, once the table has flushed what it holds.
         case open
+    }
+
+    private struct Job: Sendable {
+        var session: UInt64
+        var work: Work
     }
 
     private struct State {
@@ -40,9 +45,15 @@ final class SnapshotWorker: Sendable {
         thread.withLock { $0.take() }?.join()
     }
 
-    func open() { add(.open) }
-    func readPage(after name: [UInt8]?) { add(.page(after: name)) }
-    func readRows(_ names: [RecordName]) { add(.rows(names)) }
+    func open(session: UInt64) { add(Job(session: session, work: .open)) }
+
+    func readPage(after name: [UInt8]?, session: UInt64) {
+        add(Job(session: session, work: .page(after: name)))
+    }
+
+    func readRows(_ names: [RecordName], session: UInt64) {
+        add(Job(session: session, work: .rows(names)))
+    }
 
     /// Bytes of the table, about, for a progress report.
     func estimatedBytes() -> UInt64? { (try? reader.estimate())?.bytes }
@@ -69,20 +80,23 @@ final class SnapshotWorker: Sendable {
     }
 
     private func perform(_ job: Job) throws(StoreError) -> EngineEvent {
-        switch job {
+        let session = job.session
+        switch job.work {
         case .page(let name):
             let page = try reader.page(after: name, maximumBytes: Limits.seedPageBytes)
             return .input(
                 .pageRead(
-                    page.bytes, last: page.lastName, readAt: page.position.sequence,
-                    isLast: page.isLast))
+                    session: session, page.bytes, last: page.lastName,
+                    readAt: page.position.sequence, isLast: page.isLast))
         case .rows(let names):
             flush()
             let page = try reader.rows(names: names)
-            return .input(.recordsRead(page.bytes, readAt: page.position.sequence))
+            return .input(
+                .recordsRead(
+                    session: session, page.bytes, readAt: page.position.sequence))
         case .open:
             flush()
-            return .snapshotBase(table.flushedPosition)
+            return .snapshotBase(session: session, table.flushedPosition)
         }
     }
 

@@ -7,7 +7,7 @@ struct Stake {
 
     func lines(for request: OperatorRequest) -> [String] {
         switch request.action {
-        case .promote: [whereThisLogEnds, whatIsMissing]
+        case .promote: [whereThisLogEnds, whatIsMissing] + (mayMakeTwo ? [twoPrimaries] : [])
         case .runAlone: [whereThisLogEnds, whatIsMissing, twoPrimaries]
         case .switchover: [whereThisLogEnds, whereTheStandbyIs]
         case .fence:
@@ -21,6 +21,10 @@ struct Stake {
     private var whereThisLogEnds: String {
         "this node's log ends at \(replica.logEnd), committed \(replica.committed)"
     }
+
+    /// With two sites alone, a primary that its record names as the only one in sync needs nobody's
+    /// grant, and nobody but the operator knows whether it lives.
+    private var mayMakeTwo: Bool { !options.hasArbiter && !replica.isSafeToPromote }
 
     private var twoPrimaries: String {
         "if \(options.peer) is alive, there will be two primaries: make sure that it is stopped"

@@ -17,7 +17,7 @@ extension RecordsConnection {
 
     func startRead() {
         do throws(Problem) {
-            if try target.choice("consistency", "committed", "primary"), !loop.gate.isWritable {
+            if try target.choice("consistency", "committed", "primary"), !loop.gate.hasPrimaryWord {
                 throw Problem.notPrimary(
                     loop.gate.primaryHint,
                     reason: "This node has no right to the primary's word now. Ask the primary.")

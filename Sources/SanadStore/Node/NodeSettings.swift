@@ -17,6 +17,8 @@ extension NodeDatabase {
     private static let fenceName = "fence"
     private static let epochName = "epoch_asked"
     private static let conflictName = "conflict"
+    private static let standbySequenceName = "standby_durable"
+    private static let standbyOffsetName = "standby_durable_offset"
     private static let pauseReasonName = "pause_reason"
     private static let pauseUntilName = "pause_until_wall_ms"
 
@@ -46,6 +48,24 @@ extension NodeDatabase {
     /// Remembers a conflict, or forgets it with nil.
     public func setConflict(_ problem: String?) throws(StoreError) {
         try write { () throws(StoreError) in try save(Self.conflictName, problem) }
+    }
+
+    /// How far the standby was durable when this node, as primary, last remembered it.
+    public func standbyMark() throws(StoreError) -> Replica.StandbyMark? {
+        guard let sequence = try setting(Self.standbySequenceName),
+            let offset = try setting(Self.standbyOffsetName)
+        else { return nil }
+        guard let sequence = UInt64(sequence), let offset = UInt64(offset) else {
+            throw damaged("\(sequence), \(offset) is not a place in the log")
+        }
+        return Replica.StandbyMark(durable: Sequence(sequence), offset: offset)
+    }
+
+    public func setStandbyMark(_ mark: Replica.StandbyMark) throws(StoreError) {
+        try write { () throws(StoreError) in
+            try save(Self.standbySequenceName, String(mark.durable.value))
+            try save(Self.standbyOffsetName, String(mark.offset))
+        }
     }
 
     /// The pause that was last set; it may lie in the past. Nil when there is none.

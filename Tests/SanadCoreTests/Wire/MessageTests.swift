@@ -31,10 +31,10 @@ struct MessageTests {
         [(false, false), (true, false), (false, true)].map { isPrimary, isInConflict in
             .hello(
                 Hello(
-                    oldestProtocol: 1, newestProtocol: 2, identity: store, record: record,
+                    versions: ProtocolRange(oldest: 1, newest: 3), identity: store, record: record,
                     logEnd: position, history: [entry, entry], isInitialPrimary: true,
                     isPrimary: isPrimary, isInConflict: isInConflict, lease: .seconds(3),
-                    grantWait: .milliseconds(3_030)))
+                    grantWait: .milliseconds(3_030), mode: .async, maxLoss: 6))
         } + [.refusal("سند refuses")]
     }
 

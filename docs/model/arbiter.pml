@@ -14,7 +14,9 @@ inline forgetLate(n) { lateToPeer[n] = 0; lateExpected[n] = 0; lateRecord[n] = 0
 #ifdef BUG_no_compare_and_set
 #define asExpected(v, r)  true
 #else
-#define asExpected(v, r)  ((v) == version(arbiterRecord) && version(r) > version(arbiterRecord))
+/* Another primary is another reign. */
+#define newReign(r)  (primary(r) == primary(arbiterRecord) || epoch(r) > epoch(arbiterRecord))
+#define asExpected(v, r)  ((v) == version(arbiterRecord) && version(r) > version(arbiterRecord) && newReign(r))
 #endif
 
 /* Serves change(expected, r); `outcome` is set to the answer. An accepted change is a grant: the promise starts anew. */

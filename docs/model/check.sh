@@ -58,6 +58,8 @@ check)
   clean arbiter-switchover failover "$safe; 3 versions, 3 epochs, 1 write" "$base -DSWITCHOVER -DMAX_VERSION=3"
   clean arbiter-accept-loss failover "$safe; 3 versions, 3 epochs, 1 write" "$base -DACCEPT_LOSS -DMAX_VERSION=3"
   clean arbiter-store-lost failover "$safe; 3 versions, 3 epochs, 1 write" "$base -DSTORE_LOST -DMAX_VERSION=3"
+  clean arbiter-accept-loss-store-lost failover "one acknowledging node; 3 versions, 3 epochs, 1 write" \
+    "$base -DACCEPT_LOSS -DSTORE_LOST -DMAX_VERSION=3"
   clean none-switchover failover "$safe; 5 versions, 3 epochs, 2 writes" "-DARBITER=0 -DSWITCHOVER -DMAX_VERSION=5"
   ;;
 long)
@@ -83,6 +85,7 @@ bugs)
   for bug in join_ends_on_any_refusal asked_epoch_forgotten confirms_epoch_it_asked_for; do
     caught BUG_$bug failover "$base -DMAX_VERSION=5" depth
   done
+  caught BUG_forgetful_arbiter_not_awaited failover "$base -DACCEPT_LOSS -DSTORE_LOST -DMAX_VERSION=3"
   caught BUG_empty_arbiter_filled_on_own_word failover "$base -DSTORE_LOST -DMAX_VERSION=3"
   ;;
 *)

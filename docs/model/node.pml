@@ -42,15 +42,23 @@
 /* The newer of the two records says who is in sync. */
 #define baseRecord(n)  either(version(record[n]) > version(arbiterRecord), record[n], arbiterRecord)
 
-/* An arbiter that lost its store is filled only by a primary that the standby still stands behind. */
+/* An arbiter that lost its store is filled only by a primary that holds a lease: nobody can have taken its role. */
 #ifdef BUG_empty_arbiter_filled_on_own_word
 #define mayPush(n)  true
 #else
-#define mayPush(n)  (arbiterRecord != NO_RECORD || standbyLease[n])
+#define mayPush(n)  (arbiterRecord != NO_RECORD || standbyLease[n] || arbiterLease[n])
 #endif
 
 /* The linked nodes tell each other the highest epoch they know. */
 #define confirmEpoch(n)  (1 + larger(highestEpoch[n], highestEpoch[peer(n)]))
+
+/* The operator may take the role from an arbiter that lost its store when what it gave before has ended: the node waits
+ * a whole promise out from when it sees that the arbiter knows less than itself. */
+#ifdef BUG_forgetful_arbiter_not_awaited
+#define mayTakeFromEmpty(n)  (arbiterRecord == NO_RECORD && primary(record[n]) == peer(n))
+#else
+#define mayTakeFromEmpty(n)  (arbiterRecord == NO_RECORD && primary(record[n]) == peer(n) && !arbiterPromise)
+#endif
 
 #define idle(n)  (askKind[n] == NOTHING)
 
@@ -239,7 +247,8 @@ proctype node(byte n) {
             recordOf(newerVersion(n, arbiterRecord), retakeEpoch(n, arbiterRecord), n, inSync(baseRecord(n)))) }
 #ifdef ACCEPT_LOSS
     /* The operator's `promote --accept-loss` skips the test of in-sync and nothing else. */
-    :: d_step { operator == NOBODY && role[n] == STANDBY && idle(n) && grantIsOver(n) && primary(arbiterRecord) == peer(n) &&
+    :: d_step { operator == NOBODY && role[n] == STANDBY && idle(n) && grantIsOver(n) &&
+                (primary(arbiterRecord) == peer(n) || mayTakeFromEmpty(n)) &&
                 room(newerVersion(n, arbiterRecord), newerEpoch(n, arbiterRecord)) ->
         operator = n;
         role[n] = CANDIDATE;

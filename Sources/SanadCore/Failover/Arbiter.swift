@@ -102,6 +102,9 @@ public enum ArbiterRule {
         guard present.version == expected, new.version > expected, new.epoch >= present.epoch,
             new.cluster == present.cluster
         else { return .outdated }
+        // Another primary is another reign: a question of before the arbiter lost its store can meet
+        // the version that it names once more.
+        guard new.primary == present.primary || new.epoch > present.epoch else { return .outdated }
         let keepsPrimary = present.primary == nil || new.primary == present.primary
         return keepsPrimary || isLeaseFree ? .accept : .leaseHeld
     }

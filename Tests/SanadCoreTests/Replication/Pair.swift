@@ -9,8 +9,12 @@ struct Pair {
     var witness: Witness?
     var now = Instant.at(100_000)
     var isLinkCut = false
-    /// Sites whose questions, or their answers, do not arrive.
+    /// Sites whose questions do not arrive.
     var isWitnessCut = [false, false]
+    /// Sites at which nothing arrives from the other, though the link stands.
+    var isDeaf = [false, false]
+    /// What each site asked the witness last, whether it arrived or not.
+    private(set) var lastQuestion: [ArbiterRequest?] = [nil, nil]
     /// An answer to `askVeto`; nil: agreed.
     var veto: String?
 
@@ -178,10 +182,11 @@ struct Pair {
     }
 
     private mutating func send(_ input: Input, from index: Int) {
-        if isUp { deliveries.append(.input(input, 1 - index)) }
+        if isUp, !isDeaf[1 - index] { deliveries.append(.input(input, 1 - index)) }
     }
 
     private mutating func ask(_ question: ArbiterRequest, _ index: Int) {
+        lastQuestion[index] = question
         let sender = sites[index].options.identity.node
         guard !isWitnessCut[index],
             let answer = witness?.answer(question, from: sender, now: now).answer

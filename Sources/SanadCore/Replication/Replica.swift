@@ -81,6 +81,9 @@ public struct Replica: Sendable {
     var commitNoticeDue = Instant.never
     /// Since when the listed standby holds a commit back, and at which commit.
     var stall: Stall?
+    /// How far the standby was when the primary went on without it although it was linked: it has to
+    /// confirm more before it is counted on again.
+    var heldBackAt: Sequence?
     /// Nothing is tried towards the primary role before this.
     var retryAt = Instant.zero
     var saidLast: String?

@@ -215,7 +215,9 @@ struct CheckTests {
     mutating func bounds() {
         let world = self.world
         let page = PagePacket(purpose: .snapshot, readAt: .zero, isLast: false, rows: [])
-        for _ in 0..<Limits.pagesInFlightMaximum { self.world.perform(.shipPage(page.encoded()), 0) }
+        for _ in 0..<Limits.pagesInFlightMaximum {
+            self.world.perform(.shipPage(page.encoded()), 0)
+        }
         #expect(self.world.violation == nil)
         self.world.perform(.shipPage(page.encoded()), 0)
         expect("R has more pages under way than the bound")

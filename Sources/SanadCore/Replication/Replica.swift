@@ -59,6 +59,8 @@ public struct Replica: Sendable {
     var handOver: HandOverPhase?
     var seeding: SeedSession?
     var boundaryQuestion: BoundaryQuestion?
+    /// The reign in which the rows of a rejoin were read last; nil when this process does not know.
+    var rowsEpoch: Epoch?
     /// Pages of a snapshot that the store is writing, and how many of them an older link brought.
     var pagesLoading = 0
     var pagesOfOldLink = 0

@@ -139,4 +139,26 @@ struct OverrideTests {
         pair.wait(.seconds(20))
         #expect(pair.marrakech.replica.role != .primary)
     }
+
+    @Test("rows that a repair read in another reign are fetched anew, also with nothing to cut off")
+    func rowsOfOtherReign() {
+        var pair = Pair.settled()
+        // They were read at 9, and the history that both have ends at 2.
+        pair.marrakech.disk.repair = .rejoin(namesLeft: true, consistentFrom: Sequence(9))
+        pair.restart(.marrakech)
+        pair.pass()
+        var words = pair.marrakech.news()
+        #expect(words.haveInOrder("cut log after 2", "repair: readNames"))
+        #expect(!words.has("report warning: moving"))
+        // What is read in the present reign outlives its link.
+        let page = PagePacket(purpose: .rows, readAt: Sequence(9), isLast: true, rows: [])
+        pair.feed(.page(page.encoded()), to: .marrakech)
+        pair.cutLink()
+        pair.isLinkCut = false
+        pair.marrakech.wanted = []
+        pair.pass()
+        words = pair.marrakech.news()
+        #expect(words.has("repair: readNames"))
+        #expect(!words.has("cut log"))
+    }
 }

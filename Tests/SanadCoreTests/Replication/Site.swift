@@ -71,7 +71,9 @@ struct Site {
             return [.boundary(frame?.position, offset: frame?.header.logEnd ?? 0)]
         case .cutLog(let bound):
             log.removeAll { $0.header.last > bound.sequence }
-            return [.logCut(offset: log.last?.header.logEnd ?? 0, namesLeft: false)]
+            var namesLeft = false
+            if case .rejoin(let isLeft, _)? = disk.repair { namesLeft = isLeft }
+            return [.logCut(offset: log.last?.header.logEnd ?? 0, namesLeft: namesLeft)]
         default: break
         }
         return []

@@ -26,6 +26,9 @@ struct SwitchoverTests {
         pair.command(.switchover, at: .marrakech)
         pair.wait(.seconds(1))
         #expect(pair.writable == [.rabat])
+        // And nobody takes it back by itself.
+        pair.wait(.seconds(10))
+        #expect(pair.rabat.replica.record.epoch == Epoch(3))
     }
 
     @Test("it waits until the standby has everything, and writes wait meanwhile")

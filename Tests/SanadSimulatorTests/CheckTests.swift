@@ -80,11 +80,10 @@ struct CheckTests {
     }
 
     @Test("a reign with everything is none; one without a promised frame is")
-    mutating func reignWithLoss() {
-        let world = self.world
+    mutating func reignWithLoss() throws {
         reign(after: end)
-        #expect(self.world.violation == nil)
-        self.world = world
+        #expect(world.violation == nil)
+        world = try World.settled()
         reign(after: world.hosts[1].disk.frames[world.hosts[1].disk.frames.count - 2])
         expect("M reigns in epoch 99 without \(end.position), which was promised on both sites")
     }
@@ -104,18 +103,19 @@ struct CheckTests {
     }
 
     @Test("at the end: an acknowledged frame that is neither in the log nor in quarantine")
-    mutating func goneInSilence() {
+    mutating func goneInSilence() throws {
         let acknowledged = world.hosts[0].disk.frames.last {
             world.archive[$0.hash]?.isAcknowledged == true
         }
         #expect(acknowledged?.hash == end.hash)
         world.archive.change(end.hash) { $0.isProtected = false }
         for host in world.hosts.indices { world.hosts[host].disk.frames.removeLast() }
-        let silent = world
         world.hosts[1].disk.quarantine.insert(end.hash)
         world.checkLosses()
         #expect(world.violation == nil, "what is in quarantine is not gone")
-        world = silent
+        world = try World.settled()
+        world.archive.change(end.hash) { $0.isProtected = false }
+        for host in world.hosts.indices { world.hosts[host].disk.frames.removeLast() }
         world.checkLosses()
         expect("was acknowledged and is gone without a trace")
     }
@@ -173,26 +173,24 @@ struct CheckTests {
 
     @Test("a table that is not the replay of the log, and one that is beside it")
     mutating func table() throws {
-        let world = self.world
-        self.world.hosts[1].process?.table.rows = RecordTable()
-        self.world.checkTable(of: 1)
+        world.hosts[1].process?.table.rows = RecordTable()
+        world.checkTable(of: 1)
         expect("M has a record table that is not the replay of its log")
-        self.world = world
-        self.world.hosts[1].process?.table.applied = end.header.last.next
-        self.world.checkTable(of: 1)
+        world = try World.settled()
+        world.hosts[1].process?.table.applied = end.header.last.next
+        world.checkTable(of: 1)
         expect("M has applied \(end.header.last.next), beside its log")
     }
 
     @Test("rows that come without a repair's plan")
-    mutating func planless() {
-        let world = self.world
-        self.world.perform(.replaceRecords([], readAt: .zero), 1)
+    mutating func planless() throws {
+        world.perform(.replaceRecords([], readAt: .zero), 1)
         expect("M replaces records without a plan")
-        self.world = world
-        self.world.perform(.loadPage([], readAt: .zero), 1)
+        world = try World.settled()
+        world.perform(.loadPage([], readAt: .zero), 1)
         expect("M loads a page without a plan")
-        self.world = world
-        self.world.perform(.beginLoad(base: .origin, offset: 0, history: []), 1)
+        world = try World.settled()
+        world.perform(.beginLoad(base: .origin, offset: 0, history: []), 1)
         expect("M loads a snapshot over a log")
     }
 
@@ -200,56 +198,53 @@ struct CheckTests {
 
     @Test("writes and frames beyond the window")
     mutating func window() throws {
-        let world = self.world
-        self.world.hosts[0].process?.replica.logEndOffset += 1 << 20
-        self.world.checkWindow(of: 0)
+        world.hosts[0].process?.replica.logEndOffset += 1 << 20
+        world.checkWindow(of: 0)
         expect("R takes writes beyond its window")
-        self.world = world
+        world = try World.settled()
         var far = end
-        for _ in 0..<1_000 { far = self.world.frame(after: far) }
-        self.world.checkShipping(far, from: 0)
+        for _ in 0..<1_000 { far = world.frame(after: far) }
+        world.checkShipping(far, from: 0)
         expect("R ships beyond its window")
     }
 
     @Test("pages under way beyond the bound, and a loop of questions to the arbiter")
-    mutating func bounds() {
-        let world = self.world
+    mutating func bounds() throws {
         let page = PagePacket(purpose: .snapshot, readAt: .zero, isLast: false, rows: [])
         for _ in 0..<Limits.pagesInFlightMaximum {
-            self.world.perform(.shipPage(page.encoded()), 0)
+            world.perform(.shipPage(page.encoded()), 0)
         }
-        #expect(self.world.violation == nil)
-        self.world.perform(.shipPage(page.encoded()), 0)
+        #expect(world.violation == nil)
+        world.perform(.shipPage(page.encoded()), 0)
         expect("R has more pages under way than the bound")
-        self.world = world
+        world = try World.settled()
         let question = ArbiterRequest(
             cluster: world.names.cluster, identity: world.hosts[0].disk.identity, sent: .zero,
             wait: .seconds(3), kind: .read)
-        for _ in 0...Bounds.questionsPerSecond { self.world.perform(.ask(question), 0) }
+        for _ in 0...Bounds.questionsPerSecond { world.perform(.ask(question), 0) }
         expect("R asks the arbiter more than \(Bounds.questionsPerSecond) times a second")
     }
 
     @Test("a cluster that does not come together, and one that nobody leads without a reason")
-    mutating func healing() {
-        let world = self.world
-        self.world.watch = Watch(healedAt: world.time)
-        self.world.hosts[1].process = nil
-        self.world.look()
-        #expect(self.world.violation == nil)
-        self.world.time += Bounds.healingSpan + 1
-        self.world.look()
+    mutating func healing() throws {
+        world.watch = Watch(healedAt: world.time)
+        world.hosts[1].process = nil
+        world.look()
+        #expect(world.violation == nil)
+        world.time += Bounds.healingSpan + 1
+        world.look()
         expect("not one cluster 120 s after healing: a process is down")
-        self.world = world
-        self.world.watch = Watch(healedAt: world.time, primarySeen: world.time)
-        self.world.time += 21 * world.second
+        world = try World.settled()
+        world.watch = Watch(healedAt: world.time, primarySeen: world.time)
+        world.time += 21 * world.second
         for host in world.hosts.indices {
-            self.world.hosts[host].process?.replica.role = .standby
+            world.hosts[host].process?.replica.role = .standby
             // No promise, so that an operator would be refused for the loss alone.
-            self.world.hosts[host].process?.replica.fence = nil
-            self.world.hosts[host].process?.replica.committedByPrimary = end.header.last.next
-            self.world.hosts[host].process?.replica.grant.release()
+            world.hosts[host].process?.replica.fence = nil
+            world.hosts[host].process?.replica.committedByPrimary = end.header.last.next
+            world.hosts[host].process?.replica.grant.release()
         }
-        self.world.look()
+        world.look()
         expect("nobody takes the role, and nothing was lost")
     }
 }

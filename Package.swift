@@ -96,7 +96,8 @@ let package = Package(
             name: "SanadTestSupport", path: "Tests/SanadTestSupport", swiftSettings: strict),
         .testTarget(name: "SanadCoreTests", dependencies: ["SanadCore"], swiftSettings: strict),
         .testTarget(
-            name: "SanadSimulatorTests", dependencies: ["SanadSimulator"], swiftSettings: strict),
+            name: "SanadSimulatorTests", dependencies: ["SanadSimulator", "SanadCore"],
+            swiftSettings: strict),
         .testTarget(name: "SanadStoreTests", dependencies: ["SanadStore"], swiftSettings: strict),
         .testTarget(name: "SanadLinkTests", dependencies: ["SanadLink"], swiftSettings: strict),
         .testTarget(

@@ -16,8 +16,8 @@ extension World {
     /// two, as long as nobody who knows of it was asked.
     mutating func checkExclusive() {
         for host in hosts.indices {
-            guard let replica = hosts[host].process?.replica, replica.role == .primary,
-                replica.isWritable(at: now(host).instant)
+            guard let process = hosts[host].process, process.replica.role == .primary,
+                process.replica.isWritable(at: now(host).instant)
             else { return }
         }
         let lines = hosts.indices.map(line)

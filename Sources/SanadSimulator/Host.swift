@@ -22,7 +22,9 @@ struct PendingWrite {
 }
 
 /// One run of the daemon: everything here is lost with it.
-struct Process {
+///
+/// A class, so that a look at one of its parts does not copy the whole of it.
+final class Process {
     let number: Int
     var replica: Replica
     /// What the last step wants done, and how far that is.
@@ -65,7 +67,7 @@ struct Process {
         self.table = table
     }
 
-    mutating func takeEffect() -> Effect? {
+    func takeEffect() -> Effect? {
         guard nextEffect < effects.count else {
             effects.removeAll(keepingCapacity: true)
             nextEffect = 0
@@ -75,7 +77,7 @@ struct Process {
         return effects[nextEffect - 1]
     }
 
-    mutating func takeInput() -> Input? {
+    func takeInput() -> Input? {
         guard nextInput < inputs.count else {
             inputs.removeAll(keepingCapacity: true)
             nextInput = 0

@@ -209,15 +209,16 @@ extension World {
             first.last <= process.replica.committed,
             process.replica.isWritable(at: now(host).instant)
         else { return }
-        let replica = process.replica
         var done = 0
-        while done < process.pending.count, process.pending[done].last <= replica.committed {
+        while done < process.pending.count,
+            process.pending[done].last <= process.replica.committed
+        {
             let write = process.pending[done]
             acknowledged(
-                write, by: host, onBothSites: replica.isOnBothSites(write.last))
+                write, by: host, onBothSites: process.replica.isOnBothSites(write.last))
             done += 1
         }
-        hosts[host].process?.pending.removeFirst(done)
+        process.pending.removeFirst(done)
     }
 }
 

@@ -80,13 +80,12 @@ extension World {
     // MARK: Taking
 
     private mutating func replace(_ rows: [UInt8], _ readAt: Sequence, _ host: Int) {
-        guard case .rejoin(var plan)? = hosts[host].disk.plan, var process = hosts[host].process
+        guard case .rejoin(var plan)? = hosts[host].disk.plan, let process = hosts[host].process
         else { return fail("\(names.hosts[host]) replaces records without a plan") }
         defer { answer(host, .recordsReplaced) }
         guard readAt >= process.table.applied else { return count(\.staleRows) }
         let replaced = hosts[host].disk.table.rows.replace(rows)
         _ = process.table.rows.replace(rows)
-        hosts[host].process = process
         plan.finish(replaced, readAt: readAt)
         hosts[host].disk.plan = .rejoin(plan)
         count(\.recordsFetched, by: replaced.count)

@@ -132,6 +132,27 @@ struct RejoinTests {
         try finish(world)
     }
 
+    @Test("Rows read beyond a log's end are fetched again when their history is given up")
+    func cutOfNothing() throws {
+        let world = try Rejoin(seed: 7)
+        try world.part()
+        let standby = world.standby
+        try world.flush(standby)
+        _ = try standby.log.cut(
+            after: world.fork, reason: "", wallMilliseconds: 1, repairsTable: true)
+        let names = try standby.nodeDatabase.repairNamesLeft()
+        try world.flush(world.primary)
+        try world.fetch(limit: 5)
+        #expect(try standby.nodeDatabase.repairNamesLeft() < names)
+        let entry = try standby.log.cut(
+            after: world.fork, reason: "", wallMilliseconds: 2, repairsTable: true)
+        #expect(entry == nil)
+        #expect(try standby.nodeDatabase.repairNamesLeft() == names)
+        #expect(try standby.nodeDatabase.repairPlan()?.consistentFrom == nil)
+        try world.fetch(limit: 1_000)
+        try finish(world)
+    }
+
     private static func cutUntilKilled(
         _ path: String, _ done: String, _ fork: Int, _ steps: Int
     ) async {

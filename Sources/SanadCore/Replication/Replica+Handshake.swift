@@ -37,6 +37,7 @@ extension Replica {
         isFollowing = false
         isResumeDue = false
         peerLeaves = false
+        heldBackAt = nil
         seeding = nil
         standbyProven = .zero
         isLed = false

@@ -22,6 +22,7 @@ extension Replica {
         proposal = nil
         handOver = nil
         stall = nil
+        heldBackAt = nil
         saidLast = nil
         heartbeatDue = now.instant
         shipper.clear()

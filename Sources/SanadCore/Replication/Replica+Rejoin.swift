@@ -9,11 +9,20 @@ extension Replica {
         let words =
             applied > bound.sequence
             ? "acknowledged by this site alone, if at all" : "never acknowledged by both sites"
-        report(
-            .warning, "moving \(count) transactions after \(bound), \(words), to quarantine",
-            &effects)
+        if count > 0 {
+            report(
+                .warning, "moving \(count) transactions after \(bound), \(words), to quarantine",
+                &effects)
+        }
         effects.append(.cutLog(after: bound))
         boundaryQuestion = .fork(bound)
+    }
+
+    /// Rows were fetched as they were beyond the common history, and perhaps from a history that the
+    /// primary has lost since: a cut, even of nothing, has them fetched again.
+    func hasRowsOfOtherReign(_ lead: Lead) -> Bool {
+        guard case .rejoin(_, let from) = repair else { return false }
+        return from > lead.bound.sequence && rowsEpoch != lead.epoch
     }
 
     mutating func didCut(_ offset: UInt64, _ namesLeft: Bool, _ effects: inout [Effect]) {
@@ -28,7 +37,8 @@ extension Replica {
             let known = repair.flatMap { repair -> Sequence? in
                 if case .rejoin(_, let from) = repair { from } else { nil }
             }
-            repair = .rejoin(namesLeft: namesLeft, consistentFrom: known ?? bound.sequence)
+            let from = min(known ?? bound.sequence, bound.sequence)
+            repair = .rejoin(namesLeft: namesLeft, consistentFrom: from)
         }
         applied = min(applied, bound.sequence)
         appliedOffset = min(appliedOffset, offset)
@@ -92,6 +102,7 @@ extension Replica {
         switch (packet.purpose, repair) {
         case (.rows, .rejoin(true, let from)?):
             repair = .rejoin(namesLeft: true, consistentFrom: max(from, packet.readAt))
+            rowsEpoch = record.epoch
             effects.append(.replaceRecords(packet.rows, readAt: packet.readAt))
         case (.snapshot, .seed(let base?, let cursor, false, let from)?):
             repair = .seed(

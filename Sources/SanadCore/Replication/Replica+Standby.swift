@@ -84,7 +84,7 @@ extension Replica {
             return isLoaded ? goOnSeeded(lead, &effects) : askForSeed(&effects)
         }
         if lead.bound.sequence < lead.logBegin { return losePlace(lead, &effects) }
-        if lead.bound == logEnd { return prepareToFollow(&effects) }
+        if lead.bound == logEnd, !hasRowsOfOtherReign(lead) { return prepareToFollow(&effects) }
         boundaryQuestion = .fork(lead.bound)
         effects.append(.findBoundary(lead.bound.sequence))
     }

@@ -14,7 +14,7 @@ extension Replica {
             let isClose =
                 logEndOffset <= progress.durableOffset + UInt64(Limits.frameBytesTarget)
                 && logEndOffset <= progress.appliedOffset + Limits.applyDeferralBytesMaximum
-            isJoining = isClose && lease.holds(at: now.instant)
+            isJoining = isClose && !isHeldBack(progress) && lease.holds(at: now.instant)
         }
         guard isJoining, progress.durable >= committed, lease.holds(at: now.instant) else { return }
         var next = record
@@ -36,13 +36,19 @@ extension Replica {
         report(.notice, "\(peer.identity.node) is in sync again from \(durable)", &effects)
     }
 
+    /// A standby that the primary went on without, and that has confirmed nothing since.
+    private func isHeldBack(_ progress: Progress) -> Bool {
+        guard let heldBackAt else { return false }
+        return progress.durable <= heldBackAt && progress.durable < durable.sequence
+    }
+
     // MARK: Out of sync
 
-    /// Since when the listed standby has held back a commit, or been away.
+    /// Since when the standby that is counted on has held back a commit, or been away.
     private mutating func watchStandby(_ now: Now) {
         let isMissing = !isLinked || !shipper.isFollowed || peerLeaves
         let holdsBack = committed < durable.sequence
-        guard role == .primary, isPeerListed, isMissing || holdsBack else {
+        guard needsStandby, isMissing || holdsBack else {
             stall = nil
             return
         }
@@ -63,7 +69,13 @@ extension Replica {
     /// the arbiter, or at the standby itself.
     mutating func degradeIfDue(_ now: Now, _ effects: inout [Effect]) {
         watchStandby(now)
-        guard now.instant >= degradeDeadline, !isJoining else { return }
+        guard now.instant >= degradeDeadline else { return }
+        if isJoining {
+            // Nobody was asked for it yet, so nothing stands against going on alone.
+            isJoining = false
+            heldBackAt = shipper.progress?.durable
+            return
+        }
         var next = record
         next.version += 1
         next.inSync = [options.identity]
@@ -80,6 +92,7 @@ extension Replica {
 
     mutating func degraded(_ effects: inout [Effect]) {
         stall = nil
+        heldBackAt = shipper.progress?.durable
         report(
             .warning,
             "\(options.peer) is not in sync since \(record.since): writes are acknowledged by one "

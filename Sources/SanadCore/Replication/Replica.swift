@@ -61,6 +61,8 @@ public struct Replica: Sendable {
     var handOver: HandOverPhase?
     var seeding: SeedSession?
     var boundaryQuestion: BoundaryQuestion?
+    /// The reign in which the rows of a rejoin were read last; nil when this process does not know.
+    var rowsEpoch: Epoch?
     /// Pages of a snapshot that the store is writing, and how many of them an older link brought.
     var pagesLoading = 0
     var pagesOfOldLink = 0
@@ -83,6 +85,9 @@ public struct Replica: Sendable {
     var commitNoticeDue = Instant.never
     /// Since when the listed standby holds a commit back, and at which commit.
     var stall: Stall?
+    /// How far the standby was when the primary went on without it although it was linked: it has to
+    /// confirm more before it is counted on again.
+    var heldBackAt: Sequence?
     /// Nothing is tried towards the primary role before this.
     var retryAt = Instant.zero
     var saidLast: String?

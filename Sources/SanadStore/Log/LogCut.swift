@@ -28,7 +28,11 @@ extension SegmentLog {
                 .notABoundary, operation: "cut the log", path: catalog.directory,
                 message: "\(position) is not a boundary of this log")
         }
-        guard position != end else { return nil }
+        guard position != end else {
+            // Rows that a repair has read beyond it are of a history that was given up, all the same.
+            try node.forgetRows(beyond: position.sequence)
+            return nil
+        }
         try finishSealing()
         let repairs = try needsRepair(position.sequence, isAllowed: repairsTable)
         let next = try lookup.read(after: position.sequence, maximumBytes: 1, previous: position)

@@ -152,11 +152,25 @@ extension NodeDatabase {
         if plan.base.map({ $0.sequence > cut.position.sequence }) ?? true {
             plan.base = cut.position
         }
-        if let from = plan.consistentFrom, from > cut.position.sequence {
-            plan.consistentFrom = nil
-            try connection.execute("UPDATE repair_names SET is_done = 0")
-        }
+        try forgetRows(of: &plan, beyond: cut.position.sequence)
         try save(plan)
+    }
+
+    /// The same for a log that ends at `sequence`, so that there is nothing to cut off.
+    func forgetRows(beyond sequence: Sequence) throws(StoreError) {
+        guard var plan = try repairPlan(), plan.kind == .rejoin else { return }
+        try write { () throws(StoreError) in
+            try forgetRows(of: &plan, beyond: sequence)
+            try save(plan)
+        }
+    }
+
+    private func forgetRows(
+        of plan: inout RepairPlan, beyond sequence: Sequence
+    ) throws(StoreError) {
+        guard let from = plan.consistentFrom, from > sequence else { return }
+        plan.consistentFrom = nil
+        try connection.execute("UPDATE repair_names SET is_done = 0")
     }
 
     /// Ends the plan and forgets the names; call it once the table is right for good.

@@ -1,0 +1,165 @@
+import Testing
+
+@testable import SanadCore
+
+/// A node never resumes a role on its own word, and never from a store that lacks something.
+@Suite("After a restart")
+struct RestartTests {
+    @Test("a primary that restarted asks its peer, and begins a new epoch")
+    func byPeer() {
+        var pair = Pair.settled()
+        pair.restart(.rabat)
+        #expect(pair.rabat.replica.role == .unconfirmed)
+        pair.wait(.milliseconds(100))
+        let record = "v2 e2 rabat [marrakech rabat]"
+        #expect(
+            pair.rabat.news().haveInOrder(
+                "persist epoch 2", "send proposal \(record)", "persist \(record)", "role primary",
+                "append 3"))
+        #expect(
+            pair.marrakech.news().haveInOrder("persist \(record)", "send proposal answer: yes"))
+    }
+
+    @Test("without its peer, and without an arbiter, it stays without a role for ever")
+    func alone() {
+        var pair = Pair.settled()
+        pair.kill(.marrakech)
+        pair.restart(.rabat)
+        pair.wait(.seconds(120))
+        #expect(pair.rabat.replica.role == .unconfirmed)
+        #expect(!pair.rabat.news().has("persist v"))
+    }
+
+    @Test("the arbiter's word is enough when the peer is away")
+    func byArbiter() {
+        var pair = Pair.settled(hasArbiter: true)
+        pair.kill(.marrakech)
+        pair.restart(.rabat)
+        pair.wait(.seconds(1))
+        #expect(pair.writable == [.rabat])
+        #expect(pair.rabat.replica.record.epoch == Epoch(2))
+        #expect(pair.rabat.replica.history.last?.reason == "restart, confirmed by the arbiter")
+        // The list stays: the standby has what was acknowledged, so nothing is acknowledged alone.
+        #expect(pair.rabat.replica.record.isInSync(Places.marrakech))
+        #expect(pair.rabat.replica.needsStandby)
+    }
+
+    @Test("who comes back and finds another primary follows it", arguments: [false, true])
+    func takenOver(hasArbiter: Bool) {
+        var pair = Pair.settled(hasArbiter: hasArbiter)
+        pair.kill(.rabat)
+        pair.wait(.seconds(6))
+        pair.write(at: .marrakech)
+        pair.restart(.rabat)
+        #expect(pair.rabat.replica.role == .unconfirmed)
+        pair.wait(.seconds(2))
+        #expect(pair.writable == [.marrakech])
+        #expect(pair.rabat.replica.role == .standby)
+        #expect(pair.rabat.replica.durable == pair.marrakech.replica.durable)
+    }
+
+    @Test("start order: the older one alone waits for the one that took over")
+    func startOrder() {
+        var pair = Pair.settled(hasArbiter: true)
+        pair.kill(.rabat)
+        pair.wait(.seconds(6))
+        pair.write(at: .marrakech)
+        pair.kill(.marrakech)
+        pair.restart(.rabat)
+        pair.wait(.seconds(60))
+        #expect(pair.writable == [])
+        #expect(pair.rabat.replica.role == .standby)
+        pair.restart(.marrakech)
+        pair.wait(.seconds(5))
+        #expect(pair.writable == [.marrakech])
+    }
+
+    @Test("a standby that restarted does not know its last promise, and waits a whole one out")
+    func granter() {
+        var pair = Pair.settled()
+        pair.kill(.rabat)
+        pair.wait(.milliseconds(1_000))
+        pair.restart(.marrakech)
+        let begin = pair.now
+        // It has to hear from somebody that the record still stands; nobody is there.
+        pair.wait(.milliseconds(3_020))
+        #expect(pair.marrakech.replica.role != .primary)
+        #expect(pair.marrakech.replica.grant.expires >= begin + Places.timing.grantWait)
+    }
+
+    @Test(
+        "a primary restored from an older copy is refused by the standby that knows more",
+        arguments: [ReplicationMode.sync, .async])
+    func restoredPrimary(mode: ReplicationMode) {
+        var pair = Pair.settled { $0.mode = mode }
+        let copy = pair.rabat
+        pair.write()
+        pair.wait(.milliseconds(50))
+        pair.kill(.rabat)
+        pair.rabat.disk = copy.disk
+        pair.rabat.log = copy.log
+        pair.restart(.rabat)
+        pair.wait(.seconds(1))
+        let words = pair.marrakech.news()
+        #expect(words.has("send proposal answer: this node knows of 3"))
+        #expect(words.has("report warning: refused rabat's proposal"))
+        pair.wait(.seconds(5))
+        // A standby that is not listed knows that much, and leaves the rest to an operator.
+        #expect(pair.writable == (mode == .sync ? [.marrakech] : []))
+        #expect((pair.rabat.replica.durable == pair.marrakech.replica.durable) == (mode == .sync))
+    }
+
+    @Test("a primary reborn with an empty store is never the source", arguments: [false, true])
+    func reborn(hasArbiter: Bool) {
+        var pair = Pair.settled(hasArbiter: hasArbiter)
+        let whole = pair.marrakech.log
+        pair.kill(.rabat)
+        var options = pair.rabat.options
+        options.identity.store = Identifier(high: 1, low: 99)
+        // Within the time in which nobody has noticed yet.
+        pair.rabat = Site(options, now: pair.now)
+        pair.restart(.rabat)
+        for _ in 0..<100 {
+            pair.wait(.milliseconds(100))
+            #expect(pair.rabat.replica.role != .primary)
+            #expect(pair.marrakech.log.starts(with: whole) { $0.hash == $1.hash })
+        }
+        #expect(pair.writable == [.marrakech])
+        #expect(pair.rabat.replica.durable == pair.marrakech.replica.durable)
+        #expect(pair.rabat.replica.record.isInSync(options.identity))
+    }
+
+    @Test("two emptied stores do not begin a new cluster under an arbiter that knows better")
+    func bothEmpty() {
+        var pair = Pair.settled(hasArbiter: true)
+        for name in Pair.Name.allCases {
+            pair.kill(name)
+            var options = pair.sites[name.rawValue].options
+            options.identity.store = Identifier(high: 2, low: UInt64(name.rawValue))
+            pair.sites[name.rawValue] = Site(options, now: pair.now)
+            pair.restart(name)
+        }
+        pair.wait(.seconds(60))
+        #expect(pair.writable == [])
+        #expect(pair.sites.allSatisfy { $0.log.isEmpty })
+    }
+
+    @Test("an operator's fence survives a restart, and so does its lifting")
+    func fence() {
+        var pair = Pair.settled(hasArbiter: true)
+        pair.command(.fence, at: .rabat)
+        #expect(
+            pair.rabat.news().haveInOrder("persist fence", "role unconfirmed", "ask release 1"))
+        #expect(pair.writable == [])
+        pair.wait(.seconds(6))
+        #expect(pair.writable == [.marrakech])
+        pair.restart(.rabat)
+        pair.wait(.seconds(1))
+        pair.kill(.marrakech)
+        pair.wait(.seconds(20))
+        #expect(pair.writable == [])
+        pair.command(.liftFence, at: .rabat)
+        pair.wait(.seconds(1))
+        #expect(pair.writable == [.rabat])
+    }
+}

@@ -1,0 +1,250 @@
+import Testing
+
+@testable import SanadCore
+@testable import SanadSimulator
+
+/// A checker that cannot fail shows nothing: each is fed a violation that a hand has made.
+@Suite("The simulator's checks notice")
+struct CheckTests {
+    private var world: World
+    private let end: Frame
+
+    init() throws {
+        world = try World.settled()
+        end = try #require(world.hosts[0].disk.frames.last)
+    }
+
+    private func expect(_ beginning: String, _ location: SourceLocation = #_sourceLocation) {
+        let violation = world.violation ?? "nothing"
+        #expect(violation.contains(beginning), sourceLocation: location)
+    }
+
+    @Test("nothing in a world that keeps the rules")
+    mutating func quiet() {
+        world.checkExclusive()
+        for host in world.hosts.indices {
+            world.checkTable(of: host)
+            world.checkWindow(of: host)
+        }
+        world.checkLosses()
+        #expect(world.violation == nil)
+    }
+
+    // MARK: At most one
+
+    @Test("two primaries that may acknowledge at one moment")
+    mutating func twoPrimaries() {
+        let now = world.now(1).instant
+        world.hosts[1].process?.replica.role = .primary
+        world.checkExclusive()
+        #expect(world.violation == nil, "a role without a lease is none")
+        world.hosts[1].process?.replica.lease.arbiterGranted(sent: now, length: .seconds(3))
+        world.checkExclusive()
+        expect("both nodes may acknowledge")
+    }
+
+    @Test("a record that goes back")
+    mutating func recordBackwards() {
+        var older = world.hosts[0].disk.record
+        older.version -= 1
+        world.perform(.persist(older), 0)
+        expect("R goes back from epoch")
+    }
+
+    @Test("a conflict that no operator has made")
+    mutating func conflict() {
+        world.perform(.persistConflict("two primaries"), 0)
+        expect("R met a second primary that no operator made")
+    }
+
+    // MARK: Nothing is lost
+
+    /// Marrakech begins a reign after `previous`, or on an empty log, and commits its first frame.
+    private mutating func reign(after previous: Frame?) {
+        let start = EpochStart(node: world.names.nodes[1], reason: "test")
+        let frame = FrameEncoder.epochStart(
+            start, after: previous?.position ?? .origin, epoch: Epoch(99), committed: .zero,
+            logOffset: previous?.header.logEnd ?? 0, wallMilliseconds: 0)
+        let kept = world.hosts[1].disk.frames.filter {
+            $0.header.last <= previous?.header.last ?? .zero
+        }
+        world.hosts[1].disk.frames = kept + [frame]
+        world.archive.add(frame)
+        world.hosts[1].process?.replica.role = .primary
+        world.hosts[1].process?.replica.logEnd = frame.position
+        let identity = world.hosts[1].disk.identity
+        world.hosts[1].process?.replica.record.inSync = [identity]
+        world.hosts[1].process?.role = .primary
+        world.hosts[1].process?.reign = frame
+        world.committed(frame.header.last, by: 1)
+    }
+
+    @Test("a reign with everything is none; one without a promised frame is")
+    mutating func reignWithLoss() throws {
+        reign(after: end)
+        #expect(world.violation == nil)
+        world = try World.settled()
+        reign(after: world.hosts[1].disk.frames[world.hosts[1].disk.frames.count - 2])
+        expect("M reigns in epoch 99 without \(end.position), which was promised on both sites")
+    }
+
+    @Test("a reign that lost what one site acknowledged, without anybody's consent")
+    mutating func lossOfOneSite() {
+        world.archive.change(end.hash) { $0.isProtected = false }
+        reign(after: world.hosts[1].disk.frames[world.hosts[1].disk.frames.count - 2])
+        expect("M took the role by itself and lost")
+    }
+
+    @Test("at the end: a promised frame that no site has")
+    mutating func promisedLost() {
+        for host in world.hosts.indices { world.hosts[host].disk.frames.removeLast() }
+        world.checkLosses()
+        expect("was promised on both sites and is lost")
+    }
+
+    @Test("at the end: an acknowledged frame that is neither in the log nor in quarantine")
+    mutating func goneInSilence() throws {
+        let acknowledged = world.hosts[0].disk.frames.last {
+            world.archive[$0.hash]?.isAcknowledged == true
+        }
+        #expect(acknowledged?.hash == end.hash)
+        world.archive.change(end.hash) { $0.isProtected = false }
+        for host in world.hosts.indices { world.hosts[host].disk.frames.removeLast() }
+        world.hosts[1].disk.quarantine.insert(end.hash)
+        world.checkLosses()
+        #expect(world.violation == nil, "what is in quarantine is not gone")
+        world = try World.settled()
+        world.archive.change(end.hash) { $0.isProtected = false }
+        for host in world.hosts.indices { world.hosts[host].disk.frames.removeLast() }
+        world.checkLosses()
+        expect("was acknowledged and is gone without a trace")
+    }
+
+    @Test("a cut of what both sites have")
+    mutating func cut() {
+        world.checkCut(after: end.position, 1)
+        #expect(world.violation == nil)
+        let before = world.hosts[1].disk.frames[world.hosts[1].disk.frames.count - 2]
+        world.checkCut(after: before.position, 1)
+        expect("M cuts off \(end.position), which both sites have")
+    }
+
+    // MARK: Commits
+
+    @Test("a commit of what is not durable where it is made")
+    mutating func commitBeforeDurable() {
+        world.committed(end.header.last.next, by: 0)
+        expect("R commits \(end.header.last.next) before it is durable there")
+    }
+
+    @Test("a commit in sync of what the standby's disk has not")
+    mutating func commitBeforeStandby() {
+        let frame = world.frame(after: end)
+        world.hosts[0].disk.frames.append(frame)
+        world.committed(frame.header.last, by: 0)
+        expect("R commits \(frame.position) in sync, and the standby's disk has it not")
+    }
+
+    @Test("a commit beside what was committed before")
+    mutating func commitBeside() {
+        let fork = world.frame(after: world.hosts[0].disk.frames[1])
+        world.hosts[0].disk.frames = Array(world.hosts[0].disk.frames[...1]) + [fork]
+        world.committed(fork.header.last, by: 0)
+        expect("R commits \(fork.position) beside another history")
+    }
+
+    @Test("a standby that shows what nobody has committed")
+    mutating func shown() {
+        let frame = world.frame(after: end)
+        world.hosts[1].disk.frames.append(frame)
+        world.committed(frame.header.last, by: 1)
+        expect("M shows \(frame.position), which nobody committed")
+    }
+
+    @Test("an acknowledgement of what is not committed")
+    mutating func acknowledged() {
+        let frame = world.frame(after: end)
+        let write = PendingWrite(last: frame.header.last, hash: frame.hash)
+        world.acknowledged(write, by: 0, onBothSites: false)
+        expect("R acknowledges \(frame.header.last), which is not committed")
+    }
+
+    // MARK: The record table
+
+    @Test("a table that is not the replay of the log, and one that is beside it")
+    mutating func table() throws {
+        world.hosts[1].process?.table.rows = RecordTable()
+        world.checkTable(of: 1)
+        expect("M has a record table that is not the replay of its log")
+        world = try World.settled()
+        world.hosts[1].process?.table.applied = end.header.last.next
+        world.checkTable(of: 1)
+        expect("M has applied \(end.header.last.next), beside its log")
+    }
+
+    @Test("rows that come without a repair's plan")
+    mutating func planless() throws {
+        world.perform(.replaceRecords([], readAt: .zero), 1)
+        expect("M replaces records without a plan")
+        world = try World.settled()
+        world.perform(.loadPage([], readAt: .zero), 1)
+        expect("M loads a page without a plan")
+        world = try World.settled()
+        world.perform(.beginLoad(base: .origin, offset: 0, history: []), 1)
+        expect("M loads a snapshot over a log")
+    }
+
+    // MARK: Bounds
+
+    @Test("writes and frames beyond the window")
+    mutating func window() throws {
+        world.hosts[0].process?.replica.logEndOffset += 1 << 20
+        world.checkWindow(of: 0)
+        expect("R takes writes beyond its window")
+        world = try World.settled()
+        var far = end
+        for _ in 0..<1_000 { far = world.frame(after: far) }
+        world.checkShipping(far, from: 0)
+        expect("R ships beyond its window")
+    }
+
+    @Test("pages under way beyond the bound, and a loop of questions to the arbiter")
+    mutating func bounds() throws {
+        let page = PagePacket(purpose: .snapshot, readAt: .zero, isLast: false, rows: [])
+        for _ in 0..<Limits.pagesInFlightMaximum {
+            world.perform(.shipPage(page.encoded()), 0)
+        }
+        #expect(world.violation == nil)
+        world.perform(.shipPage(page.encoded()), 0)
+        expect("R has more pages under way than the bound")
+        world = try World.settled()
+        let question = ArbiterRequest(
+            cluster: world.names.cluster, identity: world.hosts[0].disk.identity, sent: .zero,
+            wait: .seconds(3), kind: .read)
+        for _ in 0...Bounds.questionsPerSecond { world.perform(.ask(question), 0) }
+        expect("R asks the arbiter more than \(Bounds.questionsPerSecond) times a second")
+    }
+
+    @Test("a cluster that does not come together, and one that nobody leads without a reason")
+    mutating func healing() throws {
+        world.watch = Watch(healedAt: world.time)
+        world.hosts[1].process = nil
+        world.look()
+        #expect(world.violation == nil)
+        world.time += Bounds.healingSpan + 1
+        world.look()
+        expect("not one cluster 120 s after healing: a process is down")
+        world = try World.settled()
+        world.watch = Watch(healedAt: world.time, primarySeen: world.time)
+        world.time += 21 * world.second
+        for host in world.hosts.indices {
+            world.hosts[host].process?.replica.role = .standby
+            // No promise, so that an operator would be refused for the loss alone.
+            world.hosts[host].process?.replica.fence = nil
+            world.hosts[host].process?.replica.committedByPrimary = end.header.last.next
+            world.hosts[host].process?.replica.grant.release()
+        }
+        world.look()
+        expect("nobody takes the role, and nothing was lost")
+    }
+}

@@ -115,6 +115,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "SanadCore", "SanadLink", "SanadNode", "SanadTestSupport", "sanadd", "sanadctl",
+                "sanad-bench",
             ],
             swiftSettings: strict),
     ],

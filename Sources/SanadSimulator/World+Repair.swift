@@ -61,7 +61,8 @@ extension World {
             feed(
                 host,
                 .pageRead(
-                    page.bytes, last: page.last, readAt: table.applied, isLast: page.isLast))
+                    page.bytes, after: name, last: page.last, readAt: table.applied,
+                    isLast: page.isLast))
         case .rows(let names):
             flush(host)
             let table = hosts[host].disk.table
@@ -109,11 +110,16 @@ extension World {
         else { return fail("\(names.hosts[host]) loads a page without a plan") }
         let replaced = hosts[host].disk.table.rows.replace(rows)
         _ = hosts[host].process?.table.rows.replace(rows)
-        let last = replaced.last.map(RecordTable.cursor)
+        if let cursor, let first = replaced.first.map(RecordTable.cursor),
+            !cursor.lexicographicallyPrecedes(first)
+        {
+            fail("\(names.hosts[host]) loads a page that does not follow the last one")
+        }
+        let last = replaced.last.map(RecordTable.cursor) ?? cursor
         hosts[host].disk.plan = .seed(
-            base: base, cursor: last ?? cursor, isLoaded: false, consistentFrom: max(from, readAt))
+            base: base, cursor: last, isLoaded: false, consistentFrom: max(from, readAt))
         plan(
-            .finished(host: host, process: process, .pageLoaded),
+            .finished(host: host, process: process, .pageLoaded(cursor: last)),
             after: random.milliseconds(0...20))
     }
 }

@@ -60,9 +60,11 @@ extension Replica {
         case .recordsReplaced: prepareToFollow(&effects)
         case .snapshotOpened(let base, let offset):
             beginSeeding(base, offset, cursor: nil, &effects)
-        case .pageRead(let rows, let last, let readAt, let isLast):
+        case .pageRead(let rows, let after, let last, let readAt, let isLast):
+            // A page that was asked for on an older link does not follow what this one has sent.
+            guard let seeding, seeding.last == after else { return }
             didRead(rows, last: last, readAt: readAt, isLast: isLast, &effects)
-        case .pageLoaded: didLoad(&effects)
+        case .pageLoaded(let cursor): didLoad(cursor, &effects)
         default: preconditionFailure("only the steps of a repair come here")
         }
     }
@@ -171,9 +173,13 @@ extension Replica {
             .beginLoad(base: seeding.base, offset: seeding.offset, history: seeding.history))
     }
 
-    private mutating func didLoad(_ effects: inout [Effect]) {
-        guard case .seed(_, _, let isLoaded, let from) = repair, pagesLoading > 0 else { return }
+    private mutating func didLoad(_ cursor: [UInt8]?, _ effects: inout [Effect]) {
+        guard case .seed(let base, _, let isLoaded, let from) = repair, pagesLoading > 0 else {
+            return
+        }
         pagesLoading -= 1
+        // Where the next link goes on.
+        repair = .seed(base: base, cursor: cursor, isLoaded: isLoaded, consistentFrom: from)
         let isOfThisLink = pagesOfOldLink == 0
         if isOfThisLink {
             effects.append(.send(.pageTaken))

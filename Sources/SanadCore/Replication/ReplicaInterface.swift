@@ -84,10 +84,11 @@ public enum Input: Sendable {
     case recordsReplaced
     /// The answer to `Effect.openSnapshot`: the log after `base` continues the snapshot.
     case snapshotOpened(base: Position, offset: UInt64)
-    /// The answer to `Effect.readPage`; `last` is the name of its last row.
-    case pageRead([UInt8], last: [UInt8]?, readAt: Sequence, isLast: Bool)
-    /// The answer to `Effect.loadPage`: the page is durable.
-    case pageLoaded
+    /// The answer to `Effect.readPage` after this name; `last` is the name of its last row.
+    case pageRead(
+        [UInt8], after: [UInt8]?, last: [UInt8]?, readAt: Sequence, isLast: Bool)
+    /// The answer to `Effect.loadPage`: the page is durable, and the next one follows this name.
+    case pageLoaded(cursor: [UInt8]?)
     /// The veto command's answer: nil lets the promotion go on, a reason stops it.
     case vetoAnswered(String?)
     case command(OperatorCommand, reason: String)

@@ -74,7 +74,7 @@ final class SnapshotWorker: Sendable {
             let page = try reader.page(after: name, maximumBytes: Limits.seedPageBytes)
             return .input(
                 .pageRead(
-                    page.bytes, last: page.lastName, readAt: page.position.sequence,
+                    page.bytes, after: name, last: page.lastName, readAt: page.position.sequence,
                     isLast: page.isLast))
         case .rows(let names):
             flush()

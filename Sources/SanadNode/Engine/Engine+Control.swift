@@ -158,6 +158,11 @@ extension Engine {
         }
     }
 
+    /// The peer has passed on its operator's word; a restart of this node does not forget it either.
+    func rememberPause(ofPeer span: Span) {
+        remember(pause: span == .zero ? nil : span, "told by \(options.replica.peer)")
+    }
+
     func resumePause() {
         guard let pause = try? store.nodeDatabase.pause(),
             pause.untilWallMilliseconds > now.wallMilliseconds

@@ -86,7 +86,9 @@ extension Engine {
             // A packet may end the link; what came after it on the same link has no meaning.
             guard link === current else { break }
             switch packet {
-            case .message(let message): feed(.message(message))
+            case .message(let message):
+                feed(.message(message))
+                if case .pause(let span) = message { rememberPause(ofPeer: span) }
             case .frame(let frame):
                 frameReceived = now.instant
                 feed(.frame(frame))

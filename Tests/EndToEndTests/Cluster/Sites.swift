@@ -33,7 +33,7 @@ final class Sites {
     ///   - failover: further lines of the section `failover`.
     ///   - sections: further sections; `DIRECTORY` in them is the cluster's own directory.
     init(
-        arbiter: ThirdVoice = .none, mode: String = "sync", lease: String = "1s",
+        arbiter: ThirdVoice = .none, mode: String = "sync", lease: String = "2s",
         replication: String = "", failover: String = "", sections: String = ""
     ) throws {
         self.arbiter = arbiter
@@ -77,7 +77,7 @@ final class Sites {
         link.stop()
         witness?.kill(SIGKILL)
         for index in etcd?.ports.indices ?? 0..<0 { etcd?.kill(index) }
-        try? FileManager.default.removeItem(atPath: directory)
+        if getenv("SANAD_KEEP") == nil { try? FileManager.default.removeItem(atPath: directory) }
     }
 
     private static func startEtcd(
@@ -108,11 +108,20 @@ final class Sites {
             guard let leader = try self.leader, primary == nil || primary === leader,
                 let ahead = try leader.status(), let behind = try other(leader).status()
             else { return false }
-            return ahead.inSync.count == 2 && ahead.link.state == "streaming"
-                && behind.role == "standby" && behind.consistent && behind.inSync.count == 2
+            // In async mode nobody is waited for, and the record names the primary alone.
+            let count = ahead.replicationMode == "sync" ? 2 : 1
+            return ahead.inSync.count == count && ahead.link.state == "streaming"
+                && behind.role == "standby" && behind.consistent && behind.inSync.count == count
                 && ahead.arbiterReachable != false && behind.arbiterReachable != false
-                && ahead.logEnd == behind.logEnd
+                && isKnownToWitness(ahead.recordVersion)
         }
+    }
+
+    /// The primary of a new cluster takes writes before its witness has heard of it. Whoever dies in
+    /// that moment leaves a standby that waits for an operator.
+    private func isKnownToWitness(_ version: UInt64) -> Bool {
+        guard let witness else { return true }
+        return (try? witness.status())?.recordVersion == version
     }
 
     /// Who takes writes now; nil for nobody.

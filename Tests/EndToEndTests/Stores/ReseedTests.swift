@@ -52,7 +52,9 @@ extension EndToEnd {
             try sites.check(load)
             try await sites.untilEqual()
             #expect(sites.marrakech.get("first") == "1")
-            #expect(try await export(sites.rabat) == export(sites.marrakech))
+            for number in stride(from: 0, to: Self.recordCount, by: 100) {
+                #expect(sites.marrakech.get("r\(number)") == record(number))
+            }
         }
 
         /// Waits until the snapshot has come further than this many records, and is still under way.
@@ -73,24 +75,19 @@ extension EndToEnd {
             return records
         }
 
+        private static let filler = String(repeating: "x", count: 900)
+
+        private func record(_ number: Int) -> String { "\"\(number)\(Self.filler)\"" }
+
         private func importRecords(_ sites: Sites) async throws {
             let path = sites.directory + "/records.ndjson"
-            let filler = String(repeating: "x", count: 900)
             let lines = (0..<Self.recordCount).map {
-                #"{"op":"put","collection":"pupils","key":"r\#($0)","value":"\#($0)\#(filler)"}"#
+                #"{"op":"put","collection":"pupils","key":"r\#($0)","value":\#(record($0))}"#
             }
             try (lines.joined(separator: "\n") + "\n")
                 .write(toFile: path, atomically: true, encoding: .utf8)
             let word = try await sites.rabat.control("import", path)
             #expect(word.isDone, "\(word)")
-        }
-
-        /// All records of a node, as text.
-        private func export(_ site: Site) async throws -> String {
-            let path = "\(site.directory)/\(site.name).ndjson"
-            let word = try await site.control("export", "--output", path)
-            #expect(word.isDone, "\(word)")
-            return try String(contentsOfFile: path, encoding: .utf8)
         }
 
         @Test("reseed --offline: the old store is kept, and the new one is filled")

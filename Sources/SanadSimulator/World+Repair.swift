@@ -106,7 +106,7 @@ extension World {
     /// A page becomes durable, with the name it ends at, and is confirmed a moment later.
     private mutating func load(_ rows: [UInt8], _ readAt: Sequence, _ host: Int) {
         guard case .seed(let base, let cursor, _, let from)? = hosts[host].disk.plan,
-            let process = hosts[host].process?.number
+            let process = hosts[host].process
         else { return fail("\(names.hosts[host]) loads a page without a plan") }
         let replaced = hosts[host].disk.table.rows.replace(rows)
         _ = hosts[host].process?.table.rows.replace(rows)
@@ -118,8 +118,10 @@ extension World {
         let last = replaced.last.map(RecordTable.cursor) ?? cursor
         hosts[host].disk.plan = .seed(
             base: base, cursor: last, isLoaded: false, consistentFrom: max(from, readAt))
-        plan(
-            .finished(host: host, process: process, .pageLoaded(cursor: last)),
-            after: random.milliseconds(0...20))
+        let confirmed = max(time + random.milliseconds(0...20), process.pageConfirmedAt)
+        hosts[host].process?.pageConfirmedAt = confirmed
+        timeline.plan(
+            .finished(host: host, process: process.number, .pageLoaded(cursor: last)),
+            at: confirmed)
     }
 }

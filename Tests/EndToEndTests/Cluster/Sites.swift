@@ -77,7 +77,7 @@ final class Sites {
         link.stop()
         witness?.kill(SIGKILL)
         for index in etcd?.ports.indices ?? 0..<0 { etcd?.kill(index) }
-        if getenv("SANAD_KEEP") == nil { try? FileManager.default.removeItem(atPath: directory) }
+        try? FileManager.default.removeItem(atPath: directory)
     }
 
     private static func startEtcd(

@@ -116,6 +116,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "SanadCore", "SanadLink", "SanadNode", "SanadTestSupport", "sanadd", "sanadctl",
+                "sanad-bench",
             ],
             swiftSettings: strict),
     ],

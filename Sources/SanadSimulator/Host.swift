@@ -45,6 +45,8 @@ final class Process {
     var isRepairEnding = false
     /// The thread that reads the table for the standby is at work until then, in true time.
     var snapshotsBusyUntil: UInt64 = 0
+    /// When the page that was loaded last is confirmed; pages are confirmed in their order.
+    var pageConfirmedAt: UInt64 = 0
     var pending: [PendingWrite] = []
     /// The role as far as the effects are done: a step may end one and commit for it before.
     var role = Role.unconfirmed

@@ -112,15 +112,22 @@ extension World {
     /// A page becomes durable, with the name it ends at, and is confirmed a moment later.
     private mutating func load(_ rows: [UInt8], _ readAt: Sequence, _ host: Int) {
         guard case .seed(let base, let cursor, _, let from)? = hosts[host].disk.plan,
-            let process = hosts[host].process?.number
+            let process = hosts[host].process
         else { return fail("\(names.hosts[host]) loads a page without a plan") }
         let replaced = hosts[host].disk.table.rows.replace(rows)
         _ = hosts[host].process?.table.rows.replace(rows)
-        let last = replaced.last.map(RecordTable.cursor)
+        if let cursor, let first = replaced.first.map(RecordTable.cursor),
+            !cursor.lexicographicallyPrecedes(first)
+        {
+            fail("\(names.hosts[host]) loads a page that does not follow the last one")
+        }
+        let last = replaced.last.map(RecordTable.cursor) ?? cursor
         hosts[host].disk.plan = .seed(
-            base: base, cursor: last ?? cursor, isLoaded: false, consistentFrom: max(from, readAt))
-        plan(
-            .finished(host: host, process: process, .pageLoaded),
-            after: random.milliseconds(0...20))
+            base: base, cursor: last, isLoaded: false, consistentFrom: max(from, readAt))
+        let confirmed = max(time + random.milliseconds(0...20), process.pageConfirmedAt)
+        hosts[host].process?.pageConfirmedAt = confirmed
+        timeline.plan(
+            .finished(host: host, process: process.number, .pageLoaded(cursor: last)),
+            at: confirmed)
     }
 }

@@ -26,7 +26,8 @@ extension Store {
     /// `node.db` must be sound. The audit trail gets an entry.
     ///
     /// - Parameter actor: who wants it.
-    /// - Throws: `.locked` when a process has the store open.
+    /// - Throws: `.locked` when a process has the store open, `.conflict` when nothing is to be kept
+    ///   of the only store in sync.
     public static func planReseedOffline(
         directory: String, keepOld: Bool, reason: String, wallMilliseconds: UInt64, actor: String
     ) throws(StoreError) {
@@ -38,11 +39,26 @@ extension Store {
         }
         let database = try NodeDatabase(
             existing: path, lock: try DirectoryLock(directory + "/lock"))
+        if !keepOld, try isLastCopy(database) {
+            throw StoreError(
+                .conflict, operation: "plan a reseed", path: path,
+                message: "by its own record this store is the only one in sync: it may be the last "
+                    + "copy of what was acknowledged",
+                hint: "keep the old log and records: without --discard-old")
+        }
         try database.write { () throws(StoreError) in
             try database.insertAudit(
                 wallMilliseconds, actor, "reseed", keepOld ? reason : reason + " (nothing kept)")
             try database.saveWipe(keepOld, reason, wallMilliseconds)
         }
+    }
+
+    /// What this store knows; the other node may have been promoted since.
+    private static func isLastCopy(_ database: NodeDatabase) throws(StoreError) -> Bool {
+        guard let record = try database.clusterRecord(), record.inSync.count == 1,
+            let only = record.inSync.first
+        else { return false }
+        return (try? database.identity(cluster: record.cluster, node: only.node)) == only
     }
 
     /// Carries out a planned wipe, before anything of the store but `node.db` is opened.

@@ -158,6 +158,24 @@ struct ReseedTests {
         }
     }
 
+    @Test("The only store in sync is not emptied offline without keeping its files")
+    func lastCopy() throws {
+        let world = try world(4)
+        let path = world.fixture.path
+        var record = ClusterRecord.initial(cluster: Fixture.cluster)
+        record.version = 1
+        record.primary = world.standby.identity.node
+        record.inSync = [world.standby.identity]
+        try world.standby.nodeDatabase.save(record)
+        world.closeStandby()
+        try expectFailure(.conflict) {
+            try Store.planReseedOffline(
+                directory: path, keepOld: false, reason: "r", wallMilliseconds: 4, actor: "amina")
+        }
+        try Store.planReseedOffline(
+            directory: path, keepOld: true, reason: "r", wallMilliseconds: 4, actor: "amina")
+    }
+
     @Test("A page that does not follow, is stale, or comes too late is refused")
     func refusals() throws {
         let world = try world(6)

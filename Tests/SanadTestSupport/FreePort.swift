@@ -3,6 +3,8 @@ import Glibc
 /// What the test's host refused.
 public struct HostFailure: Error, CustomStringConvertible {
     public var description: String
+
+    public init(description: String) { self.description = description }
 }
 
 /// A TCP port of 127.0.0.1 that nobody listens on now.

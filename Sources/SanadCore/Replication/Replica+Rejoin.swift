@@ -75,7 +75,7 @@ extension Replica {
             beginSeeding(base, offset, cursor: nil, &effects)
         case .pageRead(session, let rows, let last, let readAt, let isLast):
             didRead(rows, last: last, readAt: readAt, isLast: isLast, &effects)
-        case .pageLoaded: didLoad(&effects)
+        case .pageLoaded(let cursor): didLoad(cursor, &effects)
         case .recordsRead, .snapshotOpened, .pageRead: break  // It was asked for on an earlier link.
         default: preconditionFailure("only the steps of a repair come here")
         }
@@ -186,9 +186,13 @@ extension Replica {
             .beginLoad(base: seeding.base, offset: seeding.offset, history: seeding.history))
     }
 
-    private mutating func didLoad(_ effects: inout [Effect]) {
-        guard case .seed(_, _, let isLoaded, let from) = repair, pagesLoading > 0 else { return }
+    private mutating func didLoad(_ cursor: [UInt8]?, _ effects: inout [Effect]) {
+        guard case .seed(let base, _, let isLoaded, let from) = repair, pagesLoading > 0 else {
+            return
+        }
         pagesLoading -= 1
+        // Where the next link goes on.
+        repair = .seed(base: base, cursor: cursor, isLoaded: isLoaded, consistentFrom: from)
         let isOfThisLink = pagesOfOldLink == 0
         if isOfThisLink {
             effects.append(.send(.pageTaken))

@@ -106,7 +106,7 @@ extension Engine {
     private func loadPage(_ rows: [UInt8]) throws(StoreError) {
         guard let page = decode(rows) else { return }
         try store.load(page)
-        followUps.append(.pageLoaded)
+        followUps.append(.pageLoaded(cursor: try store.loadProgress()?.cursor))
     }
 
     private func decode(_ rows: [UInt8]) -> RecordPage? {

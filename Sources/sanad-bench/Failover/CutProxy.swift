@@ -13,7 +13,8 @@ final class CutProxy: Sendable {
     private struct Orders {
         var isForwardCut = false
         var isBackwardCut = false
-        var delayNanoseconds: UInt64 = 0
+        var forwardDelay: UInt64 = 0
+        var backwardDelay: UInt64 = 0
         var isReset = false
         var isStopping = false
     }
@@ -51,9 +52,13 @@ final class CutProxy: Sendable {
         }
     }
 
-    /// Every byte, in both directions, arrives this much later.
-    func delay(milliseconds: UInt64) {
-        change { $0.delayNanoseconds = milliseconds * 1_000_000 }
+    /// Every byte of these directions arrives this much later.
+    func delay(_ directions: Direction..., milliseconds: UInt64) {
+        change { orders in
+            let nanoseconds = milliseconds * 1_000_000
+            if directions.contains(.forward) { orders.forwardDelay = nanoseconds }
+            if directions.contains(.backward) { orders.backwardDelay = nanoseconds }
+        }
     }
 
     /// Ends all connections, as a firewall that forgot them does.
@@ -82,8 +87,8 @@ final class CutProxy: Sendable {
             for connection in connections {
                 connection.forward.isCut = orders.isForwardCut
                 connection.backward.isCut = orders.isBackwardCut
-                connection.forward.delay = orders.delayNanoseconds
-                connection.backward.delay = orders.delayNanoseconds
+                connection.forward.delay = orders.forwardDelay
+                connection.backward.delay = orders.backwardDelay
                 connection.pass(now)
             }
             connections.removeAll { $0.isOver }

@@ -31,9 +31,12 @@ final class FailoverLoad: Sendable {
     private let state: Mutex<State>
     /// A node that is silent for this long is given up: shorter than any failover.
     private static let timeoutSeconds = 0.5
+    /// Between two writes of a writer.
+    private let pauseMilliseconds: UInt32
 
-    init(endpoints: [Endpoint], writers: Int) throws {
+    init(endpoints: [Endpoint], writers: Int, pauseMilliseconds: UInt32 = 0) throws {
         self.endpoints = endpoints
+        self.pauseMilliseconds = pauseMilliseconds
         state = Mutex(
             State(underWay: Array(repeating: 0, count: writers), running: writers))
         for writer in 0..<writers { try startThread { [self] in run(writer) } }
@@ -47,6 +50,9 @@ final class FailoverLoad: Sendable {
     }
 
     var count: Int { state.withLock { $0.acknowledged.count } }
+
+    /// Writes that were refused, or not answered in time.
+    var refusals: UInt64 { state.withLock { $0.refusals } }
 
     /// When the first write was answered that was sent after `instant`; nil so far.
     func firstAcknowledgement(sentAfter instant: UInt64) -> UInt64? {
@@ -82,6 +88,7 @@ final class FailoverLoad: Sendable {
                 if answer.isSuccess {
                     note(answer.text, writer, number, sent)
                     number += 1
+                    if pauseMilliseconds > 0 { pause(milliseconds: pauseMilliseconds) }
                     continue
                 }
                 state.withLock { $0.refusals += 1 }

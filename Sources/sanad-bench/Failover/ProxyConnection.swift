@@ -106,13 +106,17 @@ final class ProxyConnection {
     }
 
     var interests: [pollfd] {
-        func events(reads: Lane, writes: Lane) -> Int16 {
-            (reads.mayRead ? Int16(POLLIN) : 0)
+        func interest(_ descriptor: Int32, reads: Lane, writes: Lane) -> pollfd {
+            let events =
+                (reads.mayRead ? Int16(POLLIN) : 0)
                 | (writes.maySend(monotonicNanoseconds()) ? Int16(POLLOUT) : 0)
+            // A socket whose other end has gone always has something to tell: while nothing is
+            // wanted from it, it is not asked.
+            return pollfd(fd: events == 0 ? -1 : descriptor, events: events, revents: 0)
         }
         return [
-            pollfd(fd: client, events: events(reads: forward, writes: backward), revents: 0),
-            pollfd(fd: server, events: events(reads: backward, writes: forward), revents: 0),
+            interest(client, reads: forward, writes: backward),
+            interest(server, reads: backward, writes: forward),
         ]
     }
 }

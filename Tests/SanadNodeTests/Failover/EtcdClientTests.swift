@@ -7,7 +7,8 @@ import Testing
 @testable import SanadNode
 
 /// The client against a real etcd: leases and transactions as etcd means them.
-@Suite("Client of etcd", .enabled(if: RealEtcd.isInstalled, RealEtcd.whyNot), .serialized)
+@Suite(
+    "Client of etcd", .enabled(if: EtcdMembers.isInstalled, "\(EtcdMembers.whyNot)"), .serialized)
 struct EtcdClientTests {
     private let first = ArbiterSite.record(1, 1, ArbiterSite.rabat)
     private let takeOver = ArbiterSite.record(

@@ -6,26 +6,22 @@ import Testing
 
 @testable import SanadNode
 
-/// Members of a real etcd cluster on loopback, with TLS and client certificates.
+/// A real etcd cluster and the certificates of those who ask it.
 final class RealEtcd {
-    /// Debian's package `etcd-server`.
-    static let program = "/usr/bin/etcd"
-    static let isInstalled = access(program, X_OK) == 0
-    static let whyNot: Comment = "etcd is not installed: apt-get install etcd-server"
-
     let site: ArbiterSite
     let endpoints: [Endpoint]
-    private let peerPorts: [UInt16]
-    private var processes: [ChildProcess?] = []
+    private let members: EtcdMembers
 
     /// Starts the members and waits until they answer.
-    init(members: Int = 1) async throws {
+    init(members count: Int = 1) async throws {
         site = try ArbiterSite()
-        peerPorts = try (0..<members).map { _ in try freePort() }
-        endpoints = try (0..<members).map { _ in
-            Endpoint(host: "127.0.0.1", port: Int(try freePort()))
-        }
-        for index in 0..<members { processes.append(try start(index)) }
+        let pki = site.directory + "/pki"
+        members = try EtcdMembers(
+            count: count, directory: site.directory,
+            credentials: EtcdMembers.Credentials(
+                certificate: pki + "/etcd.crt", key: pki + "/etcd.key",
+                authority: pki + "/ca.crt"))
+        endpoints = members.ports.map { Endpoint(host: "127.0.0.1", port: Int($0)) }
         let gateway = try EtcdGateway(options())
         try await until("etcd") {
             let answer: EtcdRangeAnswer? = try? await gateway.call(
@@ -36,29 +32,12 @@ final class RealEtcd {
         await gateway.shutdown()
     }
 
-    private func start(_ index: Int) throws -> ChildProcess {
-        let pki = site.directory + "/pki"
-        let peers = peerPorts.enumerated().map { "m\($0)=http://127.0.0.1:\($1)" }
-        let arguments = [
-            "--name", "m\(index)", "--data-dir", "\(site.directory)/etcd\(index)",
-            "--listen-client-urls", "https://\(endpoints[index])",
-            "--advertise-client-urls", "https://\(endpoints[index])",
-            "--listen-peer-urls", "http://127.0.0.1:\(peerPorts[index])",
-            "--initial-advertise-peer-urls", "http://127.0.0.1:\(peerPorts[index])",
-            "--initial-cluster", peers.joined(separator: ","),
-            "--cert-file", pki + "/etcd.crt", "--key-file", pki + "/etcd.key",
-            "--trusted-ca-file", pki + "/ca.crt", "--client-cert-auth",
-        ]
-        return try ChildProcess(
-            Self.program, arguments, output: "\(site.directory)/etcd\(index).log")
-    }
-
-    func signal(_ index: Int, _ number: Int32) { processes[index]?.kill(number) }
+    func signal(_ index: Int, _ number: Int32) { members.signal(index, number) }
 
     /// Ends a member for good.
-    func kill(_ index: Int) { processes[index] = nil }
+    func kill(_ index: Int) { members.kill(index) }
 
-    func isRunning(_ index: Int) -> Bool { processes[index]?.isRunning == true }
+    func isRunning(_ index: Int) -> Bool { members.isRunning(index) }
 
     func options(
         node: String = "rabat", authority: String = "pki",

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// A small blocking HTTP client on a connection of its own: tests speak what any client speaks.
@@ -23,6 +24,17 @@ enum Http {
             + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
         guard send(descriptor, Array(request.utf8)) else { return nil }
         return parse(receive(descriptor))
+    }
+
+    /// - Returns: nil when there is nobody, or no answer of code 200.
+    static func json<Value: Decodable>(
+        _ type: Value.Type, port: UInt16, _ path: String
+    ) throws -> Value? {
+        // The body may come in chunks; the JSON begins and ends with its braces.
+        guard let answer = ask("GET", port: port, path), answer.status == 200,
+            let first = answer.body.firstIndex(of: "{"), let last = answer.body.lastIndex(of: "}")
+        else { return nil }
+        return try JSONDecoder().decode(type, from: Data(answer.body[first...last].utf8))
     }
 
     private static func connect(_ descriptor: Int32, _ port: UInt16) -> Bool {
@@ -67,11 +79,5 @@ enum Http {
             let end = text.range(of: "\r\n\r\n")
         else { return nil }
         return Answer(status: status, body: String(text[end.upperBound...]))
-    }
-}
-
-extension String {
-    fileprivate func range(of needle: String) -> Range<Index>? {
-        ranges(of: needle).first
     }
 }

@@ -1,0 +1,154 @@
+import Foundation
+import SanadNode
+import SanadTestSupport
+import Testing
+
+@testable import sanad_bench
+
+extension EndToEnd {
+    @Suite("A standby that takes a snapshot", .serialized, .timeLimit(.minutes(5)))
+    struct ReseedTests {
+        /// No disk has so much free space, so only the newest file of the log is kept.
+        static let shortLog = """
+            retention:
+              minimum_age: 0s
+              free_bytes: 16TiB
+            """
+        static let recordCount = 24_000
+
+        @Test("it lost its place; killed in the middle, and so is its primary, it goes on")
+        func lostPlace() async throws {
+            let sites = try Sites(arbiter: .witness, lease: "2s", sections: Self.shortLog)
+            try await sites.startBoth()
+            try sites.rabat.put("first", "1", on: "both-sites")
+            sites.marrakech.kill(SIGKILL)
+            try await until("rabat goes on alone") {
+                try sites.rabat.status()?.inSync == ["rabat"]
+            }
+            try await importRecords(sites)
+            try await until("marrakech's place is lost") {
+                try sites.rabat.status()?.link.state == "lost"
+            }
+            let status = try await sites.rabat.control("status")
+            #expect(status.text.contains("LOST"), "\(status)")
+            let load = try await sites.load()
+            // A long way: four pages of a snapshot travel at once.
+            sites.link.delay(.forward, .backward, milliseconds: 150)
+            try sites.marrakech.start()
+            let first = try await untilSeeding(sites, beyond: 0)
+            sites.marrakech.kill(SIGKILL)
+            try sites.marrakech.start()
+            let second = try await untilSeeding(sites, beyond: first)
+            #expect(!sites.marrakech.isPrimary)
+            sites.rabat.kill(SIGKILL)
+            try sites.rabat.start()
+            try await until("rabat is primary again") { sites.rabat.isPrimary }
+            try await load.untilGoingOn()
+            let third = try await untilSeeding(sites, beyond: second)
+            #expect(third > second && second > first)
+            try await load.untilGoingOn()
+            sites.link.delay(.forward, .backward, milliseconds: 0)
+            try await sites.untilWhole(primary: sites.rabat)
+            try sites.check(load)
+            try await sites.untilEqual()
+            #expect(sites.marrakech.get("first") == "1")
+            for number in stride(from: 0, to: Self.recordCount, by: 100) {
+                #expect(sites.marrakech.get("r\(number)") == record(number))
+            }
+        }
+
+        /// Waits until the snapshot has come further than this many records, and is still under way.
+        ///
+        /// - Returns: how far it is; at no time is it less than before.
+        private func untilSeeding(_ sites: Sites, beyond least: UInt64) async throws -> UInt64 {
+            var records: UInt64 = 0
+            try await until("a snapshot is loaded beyond \(least) records") {
+                guard let status = try sites.marrakech.status() else { return false }
+                if let seeding = status.seeding {
+                    #expect(
+                        seeding.records == 0 || seeding.records >= least,
+                        "the snapshot has begun anew")
+                    records = seeding.records
+                }
+                return records > least
+            }
+            return records
+        }
+
+        private static let filler = String(repeating: "x", count: 900)
+
+        private func record(_ number: Int) -> String { "\"\(number)\(Self.filler)\"" }
+
+        private func importRecords(_ sites: Sites) async throws {
+            let path = sites.directory + "/records.ndjson"
+            let lines = (0..<Self.recordCount).map {
+                #"{"op":"put","collection":"pupils","key":"r\#($0)","value":\#(record($0))}"#
+            }
+            try (lines.joined(separator: "\n") + "\n")
+                .write(toFile: path, atomically: true, encoding: .utf8)
+            let word = try await sites.rabat.control("import", path)
+            #expect(word.isDone, "\(word)")
+        }
+
+        @Test("reseed --offline: the old store is kept, and the new one is filled")
+        func offline() async throws {
+            let sites = try Sites(arbiter: .witness)
+            try await sites.startBoth()
+            for number in 0..<20 { try sites.rabat.put("k\(number)", "1", on: "both-sites") }
+            let running = try await sites.marrakech.controlOffline(
+                "reseed", "--offline", "--yes", "--reason", "test", "--config",
+                sites.marrakech.configurationPath)
+            #expect(!running.isDone, "\(running)")
+            sites.marrakech.kill(SIGTERM)
+            let planned = try await sites.marrakech.controlOffline(
+                "reseed", "--offline", "--yes", "--reason", "disk damaged, ticket 4711",
+                "--config", sites.marrakech.configurationPath)
+            #expect(planned.isDone && planned.text.contains("planned"), "\(planned)")
+            try sites.rabat.put("alone", "1", on: "one-site")
+            try sites.marrakech.start()
+            try await sites.untilWhole(primary: sites.rabat)
+            try await sites.untilEqual()
+            for number in 0..<20 { #expect(sites.marrakech.get("k\(number)") == "1") }
+            #expect(sites.marrakech.get("alone") == "1")
+            let list = try await sites.marrakech.control("quarantine", "list")
+            #expect(list.text.contains("a store kept"), "\(list)")
+            let history = try await sites.marrakech.control("history")
+            #expect(history.text.contains("disk damaged, ticket 4711"), "\(history)")
+        }
+
+        @Test("a healthy standby is reseeded on the operator's word, a primary is not")
+        func online() async throws {
+            let sites = try Sites(arbiter: .witness)
+            try await sites.startBoth()
+            let load = try await sites.load()
+            let primary = try await sites.rabat.control("reseed", "--dry-run")
+            #expect(
+                primary.code == 1 && primary.text.contains("this node is primary"), "\(primary)")
+            let store = try #require(try sites.marrakech.status()).store
+            let word = try await sites.marrakech.control(
+                "reseed", "--yes", "--reason", "lost its place in the storm")
+            #expect(word.isDone, "\(word)")
+            try await until("marrakech has a new store") {
+                guard let status = try sites.marrakech.status() else { return false }
+                return !status.store.isEmpty && status.store != store
+            }
+            try await sites.untilWhole(primary: sites.rabat)
+            try sites.check(load)
+            try await sites.untilEqual()
+
+            sites.marrakech.kill(SIGKILL)
+            try await until("rabat goes on alone") {
+                try sites.rabat.status()?.inSync == ["rabat"]
+            }
+            let fenced = try await sites.rabat.control("fence", "--yes", "--reason", "test")
+            #expect(fenced.isDone, "\(fenced)")
+            try sites.marrakech.start()
+            try await until("marrakech is linked") {
+                try sites.rabat.status()?.link.connected == true
+            }
+            let last = try await sites.rabat.control("reseed", "--dry-run")
+            #expect(last.code == 1 && last.text.contains("the only one in sync"), "\(last)")
+            #expect(!sites.marrakech.isPrimary)
+        }
+    }
+}

@@ -45,7 +45,7 @@ struct StoreBench {
         }
     }
 
-    /// Fills a store for `body`, and removes it afterwards.
+    /// Fills a store for `body`, and removes it afterwards unless a target was missed.
     private mutating func withStore<Result>(
         of count: UInt64, _ body: (inout StoreBench, LargeStore) throws -> Result
     ) throws -> Result {
@@ -54,7 +54,7 @@ struct StoreBench {
         line("\(grouped(Double(count))) records imported, \(grouped(rate)) a second")
         let result = try body(&self, store)
         try store.pair.stop()
-        try store.remove()
+        if isGood { try store.remove() }
         return result
     }
 

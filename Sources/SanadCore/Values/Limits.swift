@@ -103,6 +103,8 @@ public enum Limits {
     /// Reconnection: first wait, doubled up to the last, each with jitter.
     public static let reconnectFirst = Span.milliseconds(100)
     public static let reconnectLast = Span.seconds(2)
+    /// A link that lived for longer was not refused: the next one is dialled without a wait.
+    public static let linkStandsAfter = Span.seconds(1)
     /// Connections that are in a TLS handshake at once; a stranger cannot take more.
     public static let pendingHandshakesMaximum = 8
 

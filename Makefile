@@ -46,7 +46,7 @@ release: swift ## build sanadd, sanadctl and sanad-bench as they are shipped
 test: deps test-deps ## run all tests
 	$(SWIFT) test $(LOCKED)
 
-demo: release ## lose a data center: two daemons, census, kill -9, promotion, return
+demo: release ## lose a data center: census, kill -9, promotion, return, switchover home
 	deploy/demo/demo.sh
 
 demo-quick: release ## the same with a shorter load
@@ -74,7 +74,7 @@ model-bugs: ## the model's own planted bugs: each must be found
 	$(call install,spin gcc libc6-dev)
 	docs/model/check.sh bugs
 
-bench-failover: release test-deps ## fail real daemons over, 20 times each way, with witness and etcd
+bench-failover: release test-deps ## fail daemons over 20 times each way; rejoin, reseed; BENCH=--skip-large
 	.build/release/sanad-bench failover $(BENCH)
 
 bench: release ## measure both daemons, in turns with PostgreSQL if it is installed; BENCH=--quick

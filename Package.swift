@@ -113,6 +113,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         .testTarget(
+            name: "SanadBenchTests", dependencies: ["sanad-bench"], swiftSettings: strict),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "SanadCore", "SanadLink", "SanadNode", "SanadTestSupport", "sanadd", "sanadctl",

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Loses a data center before your eyes: real census records are written in Rabat and shipped to
-# Marrakech, Rabat is killed under load, Marrakech takes over, Rabat comes back. Every step checks
-# itself; the first check that fails ends the demo with a code other than zero.
+# Marrakech; Rabat is killed under load, and Marrakech takes over with the witness's word; Rabat
+# comes back and becomes primary again by a switchover under load; at last the witness is killed,
+# and nothing stops. Every step checks itself; the first check that fails ends the demo with a code
+# other than zero.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,12 +15,14 @@ load_seconds=5
 started=$(date +%s%N)
 directory=
 pids=()
+# Process numbers, by the name of the node.
+declare -A process=()
 
 usage() {
     cat <<'TEXT'
 usage: demo.sh [--quick] [--binaries DIRECTORY]
 
-  --quick                 a shorter load before and after the failure
+  --quick                 a shorter load before and after each change
   --binaries DIRECTORY    where sanadd, sanadctl and sanad-bench are (.build/release)
 TEXT
 }
@@ -48,7 +52,8 @@ leave() {
         rm -rf "$directory"
     elif [ -n "$directory" ]; then
         echo "demo: failed; logs and stores are kept in $directory" >&2
-        tail -n 5 "$directory"/rabat.log "$directory"/marrakech.log >&2 || true
+        tail -n 5 "$directory"/rabat.log "$directory"/marrakech.log \
+            "$directory"/witness.log >&2 || true
     fi
     exit "$code"
 }
@@ -72,7 +77,18 @@ read_arguments() {
     done
 }
 
-# write_configuration NODE ROLE LINK RECORDS OPERATIONS PEER PEER_LINK PEER_RECORDS
+# link_section NODE LINK
+link_section() {
+    cat <<TEXT
+link:
+  listen: 127.0.0.1:$2
+  certificate: $directory/pki/$1.crt
+  private_key: $directory/pki/$1.key
+  authority: $directory/pki/ca.crt
+TEXT
+}
+
+# write_configuration NODE ROLE LINK RECORDS OPERATIONS PEER PEER_LINK PEER_RECORDS WITNESS_LINK
 write_configuration() {
     cat >"$directory/$1.yaml" <<TEXT
 cluster:
@@ -87,11 +103,12 @@ peer:
   host: 127.0.0.1
   port: $7
   records_url: http://127.0.0.1:$8
-link:
-  listen: 127.0.0.1:$3
-  certificate: $directory/pki/$1.crt
-  private_key: $directory/pki/$1.key
-  authority: $directory/pki/ca.crt
+$(link_section "$1" "$3")
+failover:
+  arbiter: witness
+witness:
+  name: witness
+  address: 127.0.0.1:$9
 records:
   listen: 127.0.0.1:$4
 operations:
@@ -102,36 +119,63 @@ TEXT
     control config check "$directory/$1.yaml" >"$directory/config-$1.log"
 }
 
+# write_witness_configuration LINK OPERATIONS
+write_witness_configuration() {
+    cat >"$directory/witness.yaml" <<TEXT
+cluster:
+  id: 5a4ad000-0000-4000-8000-000000000002
+node:
+  name: witness
+  role: witness
+store:
+  directory: $directory/witness
+$(link_section witness "$1")
+witness:
+  members: [rabat, marrakech]
+operations:
+  listen: 127.0.0.1:$2
+TEXT
+    control config check "$directory/witness.yaml" >"$directory/config-witness.log"
+}
+
 set_up() {
     local ports node
     directory=$(mktemp -d "${TMPDIR:-/tmp}/sanad-demo.XXXXXX")
     control pki init --directory "$directory/pki" >"$directory/pki.log"
-    for node in rabat marrakech; do
+    for node in rabat marrakech witness; do
         control pki issue "$node" --directory "$directory/pki" >>"$directory/pki.log"
     done
-    read -r -a ports <<<"$(bench ports 6)"
+    read -r -a ports <<<"$(bench ports 8)"
     rabat_records=http://127.0.0.1:${ports[1]} rabat_operations=http://127.0.0.1:${ports[2]}
     marrakech_records=http://127.0.0.1:${ports[4]}
     marrakech_operations=http://127.0.0.1:${ports[5]}
-    write_configuration rabat primary "${ports[@]:0:3}" marrakech "${ports[3]}" "${ports[4]}"
-    write_configuration marrakech standby "${ports[@]:3:3}" rabat "${ports[0]}" "${ports[1]}"
-    say "a certificate authority and two nodes' certificates are made, two configurations checked"
+    witness_operations=http://127.0.0.1:${ports[7]}
+    write_configuration rabat primary "${ports[@]:0:3}" marrakech "${ports[3]}" "${ports[4]}" \
+        "${ports[6]}"
+    write_configuration marrakech standby "${ports[@]:3:3}" rabat "${ports[0]}" "${ports[1]}" \
+        "${ports[6]}"
+    write_witness_configuration "${ports[6]}" "${ports[7]}"
+    say "a certificate authority and three certificates are made, three configurations checked"
 }
 
-# start_node NAME: its process number is left in the variable of that name.
+# start_node NAME
 start_node() {
     "$binaries/sanadd" --config "$directory/$1.yaml" >>"$directory/$1.log" 2>&1 &
-    printf -v "$1" %s $!
+    process[$1]=$!
     pids+=($!)
 }
 
-start_both() {
+start_all() {
     local took version
+    start_node witness
     start_node rabat
     start_node marrakech
-    took=$(bench wait "$rabat_operations" role=primary writable=true link.state=streaming)
+    took=$(bench wait "$rabat_operations" role=primary writable=true link.state=streaming \
+        arbiterReachable=true)
+    bench wait "$marrakech_operations" role=standby arbiterReachable=true >"$directory/wait.log"
     version=$(bench status "$rabat_operations" softwareVersion)
-    say "sanadd $version: Rabat is primary, Marrakech is its standby over TLS, after $took s"
+    say "sanadd $version: Rabat is primary, Marrakech its standby over TLS, a witness watches," \
+        "after $took s"
 }
 
 import_census() {
@@ -171,49 +215,72 @@ check_census() {
         "$(value_of communes "$directory/digest-$1.log") communes, digest ${census_digest:0:16}…"
 }
 
+# start_writer NAME: a client that writes until stop_writer, and notes each acknowledgement.
 start_writer() {
     "$binaries/sanad-bench" history write "$rabat_records" "$marrakech_records" \
-        --file "$directory/history" >"$directory/writer.log" 2>&1 &
+        --collection "$1" --file "$directory/history-$1" >"$directory/writer-$1.log" 2>&1 &
     writer=$!
     pids+=("$writer")
     sleep "$load_seconds"
-    say "a client writes to Rabat, one write after the other, for $load_seconds s"
+    say "a client writes, one write after the other, for $load_seconds s"
+}
+
+# lose NAME: kill -9 of a daemon.
+lose() {
+    # Nobody is told: the shell must not report it either.
+    disown "${process[$1]}"
+    kill -KILL "${process[$1]}"
 }
 
 lose_rabat() {
-    local killed
+    local killed named
     killed=$(date +%s%N)
-    # Nobody is told: the shell must not report it either.
-    disown "$rabat"
-    kill -KILL "$rabat"
+    lose rabat
     say "Rabat is killed with kill -9 under load"
     bench wait "$marrakech_operations" role=primary writable=true >"$directory/wait.log"
-    say "Marrakech has promoted itself, $(seconds_since "$killed") s after the kill"
+    named=$(bench status "$witness_operations" primary epoch)
+    [ "$named" = "marrakech $(bench status "$marrakech_operations" epoch)" ] ||
+        fail "the witness names another primary: $named"
+    say "Marrakech is primary of epoch ${named#* } by the witness's word," \
+        "$(seconds_since "$killed") s after the kill"
 }
 
+# stop_writer NAME
 stop_writer() {
-    local report=$directory/writer.log
     sleep "$load_seconds"
     kill -TERM "$writer"
     wait "$writer"
-    [ "$(value_of longest_gap_to_epoch "$report")" -gt "$(value_of longest_gap_from_epoch \
-        "$report")" ] || fail "the writer saw no change of epoch"
-    say "the client went on by itself: $(value_of acknowledged "$report") writes acknowledged," \
-        "$(value_of longest_gap_seconds "$report") s without an acknowledgement"
 }
 
-# check_history NAME RECORDS_URL
+# pause_at_change NAME: seconds between the last acknowledgement of the first epoch in a history
+# and the first one of the next epoch.
+pause_at_change() {
+    awk 'NF == 5 && epoch && $2 != epoch { printf "%.3f", ($5 - last) / 1e9; exit }
+        NF == 5 { epoch = $2; last = $5 }' "$directory/history-$1"
+}
+
+stop_failover_writer() {
+    local pause
+    stop_writer failover
+    pause=$(pause_at_change failover)
+    [ -n "$pause" ] || fail "the writer saw no change of epoch"
+    say "the client went on by itself:" \
+        "$(value_of acknowledged "$directory/writer-failover.log") writes acknowledged," \
+        "$pause s without an acknowledgement"
+}
+
+# check_history NAME RECORDS_URL WRITER
 check_history() {
-    local report=$directory/check-$1.log
-    bench history check "$2" --file "$directory/history" >"$report" || {
+    local report=$directory/check-$1-$3.log writes
+    bench history check "$2" --file "$directory/history-$3" >"$report" || {
         cat "$report" >&2
         fail "acknowledged writes are not in $1"
     }
-    [ "$(value_of acknowledged "$report")" = "$(value_of acknowledged "$directory/writer.log")" ] ||
+    writes=$(value_of acknowledged "$report")
+    [ "$writes" = "$(value_of acknowledged "$directory/writer-$3.log")" ] ||
         fail "the history is not complete"
-    say "every acknowledged write is in $1: $(value_of acknowledged "$report") writes," \
-        "$(value_of keys "$report") keys, $(value_of missing "$report") missing," \
-        "$(value_of wrong "$report") wrong"
+    say "every acknowledged write is in $1: $writes writes, $(value_of keys "$report") keys," \
+        "$(value_of missing "$report") missing, $(value_of wrong "$report") wrong"
 }
 
 return_rabat() {
@@ -221,8 +288,46 @@ return_rabat() {
     start_node rabat
     took=$(bench wait "$rabat_operations" role=standby link.connected=true --timeout 15)
     say "Rabat is started again: it is a standby now, after $took s"
-    bench wait "$marrakech_operations" link.state=streaming lag.transactions=0 --timeout 15 \
-        >"$directory/wait.log"
+    took=$(bench wait "$marrakech_operations" link.state=streaming lag.transactions=0 \
+        inSync=marrakech,rabat --timeout 15)
+    say "Rabat has caught up and is in sync, after $took s more"
+}
+
+switch_home() {
+    local begin
+    begin=$(date +%s%N)
+    control switchover --socket "$directory/marrakech.sock" --yes --reason "going home" \
+        >"$directory/switchover.log"
+    bench wait "$rabat_operations" role=primary writable=true >"$directory/wait.log"
+    bench wait "$marrakech_operations" role=standby >"$directory/wait.log"
+    say "switchover under load: Rabat is primary again, $(seconds_since "$begin") s after the command"
+    bench wait "$rabat_operations" link.state=streaming inSync=marrakech,rabat >"$directory/wait.log"
+}
+
+# A lease is 3 s: what the witness had promised has ended when its silence is noticed.
+lose_witness() {
+    local took answer
+    lose witness
+    took=$(bench wait "$rabat_operations" arbiterReachable=false writable=true)
+    answer=$(control put --url "$rabat_records" notes witness '{"lost":true}' --json)
+    case $answer in
+    *both-sites*) ;;
+    *) fail "without the witness a write was answered $answer" ;;
+    esac
+    say "the witness is killed: $took s later its silence is noticed, Rabat goes on, and a write" \
+        "is acknowledged on both sites"
+}
+
+stop_switchover_writer() {
+    local report=$directory/writer-home.log pause longest
+    stop_writer home
+    pause=$(pause_at_change home)
+    longest=$(value_of longest_gap_seconds "$report")
+    [ -n "$pause" ] || fail "the writer saw no change of epoch"
+    # A failover of any kind would take a lease.
+    awk -v l="$longest" 'BEGIN { exit !(l < 2) }' || fail "writes stopped for $longest s"
+    say "the client went on through both: $(value_of acknowledged "$report") writes acknowledged," \
+        "$pause s without one at the switchover, never longer than $longest s"
 }
 
 # A daemon that does not end in order within 15 s fails the demo instead of hanging it.
@@ -238,9 +343,9 @@ wait_for_end() {
 }
 
 stop_both() {
-    kill -TERM "$rabat" "$marrakech"
-    wait_for_end Rabat "$rabat"
-    wait_for_end Marrakech "$marrakech"
+    kill -TERM "${process[rabat]}" "${process[marrakech]}"
+    wait_for_end Rabat "${process[rabat]}"
+    wait_for_end Marrakech "${process[marrakech]}"
     pids=()
     control verify --store "$directory/rabat" >"$directory/verify-rabat.log"
     control verify --store "$directory/marrakech" >"$directory/verify-marrakech.log"
@@ -253,20 +358,26 @@ main() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     set_up
-    start_both
+    start_all
     import_census
     check_positions
     check_census Rabat "$rabat_records"
     check_census Marrakech "$marrakech_records"
-    start_writer
+    start_writer failover
     lose_rabat
-    stop_writer
-    check_history Marrakech "$marrakech_records"
-    check_census Marrakech "$marrakech_records"
+    stop_failover_writer
+    check_history Marrakech "$marrakech_records" failover
     return_rabat
+    start_writer home
+    switch_home
+    lose_witness
+    stop_switchover_writer
     check_positions
-    check_history Rabat "$rabat_records"
+    check_history Rabat "$rabat_records" failover
+    check_history Rabat "$rabat_records" home
+    check_history Marrakech "$marrakech_records" home
     check_census Rabat "$rabat_records"
+    check_census Marrakech "$marrakech_records"
     stop_both
     say "done: nothing acknowledged was lost"
 }

@@ -57,8 +57,9 @@ public enum Limits {
     public static let recordPageBytesMaximum = 8 << 20
     /// Names of one fetch while a table is repaired: one read transaction on the primary.
     public static let repairNamesMaximum = 4_096
-    /// Bytes of rows loaded or replaced before they are moved from the WAL into the table.
-    public static let loadCheckpointBytes = 64 << 20
+    /// Bytes of rows loaded or replaced before they are moved from the WAL into the table. With what
+    /// pages add to it, below the size to which the WAL is cut: it is overwritten, not made anew.
+    public static let loadCheckpointBytes = 48 << 20
 
     // Link.
 
@@ -102,6 +103,8 @@ public enum Limits {
     /// Reconnection: first wait, doubled up to the last, each with jitter.
     public static let reconnectFirst = Span.milliseconds(100)
     public static let reconnectLast = Span.seconds(2)
+    /// A link that lived for longer was not refused: the next one is dialled without a wait.
+    public static let linkStandsAfter = Span.seconds(1)
     /// Connections that are in a TLS handshake at once; a stranger cannot take more.
     public static let pendingHandshakesMaximum = 8
 

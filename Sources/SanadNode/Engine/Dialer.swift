@@ -59,16 +59,21 @@ final class Dialer: Sendable {
 
     private func run(_ target: Target, context: TLSContext, mailbox: Mailbox) {
         var wait = Limits.reconnectFirst
-        var connected = Instant.zero
         while waitUntilWanted() {
-            if SystemClock.instant.since(connected) > .seconds(5) { wait = Limits.reconnectFirst }
             do throws(LinkError) {
                 let connection = try LinkConnection.connect(
                     host: target.host, port: target.port, context: context, peer: target.peer,
                     timeout: Limits.handshakeTimeout)
-                connected = SystemClock.instant
+                let connected = SystemClock.instant
                 state.withLock { $0.isWanted = false }
                 mailbox.post(.linkConnected(connection))
+                guard waitUntilWanted() else { return }
+                // A link that stood is dialled again at once: after a switchover clients wait for
+                // it. One that ended soon was refused, and would be again.
+                if SystemClock.instant.since(connected) > Limits.linkStandsAfter {
+                    wait = Limits.reconnectFirst
+                    continue
+                }
             } catch {
                 mailbox.post(.linkRefused(String(describing: error), isRefusal: error.isRefusal))
             }

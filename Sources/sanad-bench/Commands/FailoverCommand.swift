@@ -14,7 +14,18 @@ struct FailoverCommand: ParsableCommand {
             long clients waited (the distribution over the runs), and what was lost. Exits with 1 \
             when an acknowledged write was lost, when two primaries acknowledged, or when a wait \
             was longer than lease + 0.5 s (switchover: 500 ms).
+
+            Then, on a pair with many records: how long a lost primary needs to come back when \
+            10,000 transactions of its own are cut off, on a store of --records and on one ten \
+            times as large; and how fast an empty standby takes all records while clients write. \
+            The large store takes some minutes and several GB under --directory.
             """)
+
+    /// What can be measured alone.
+    enum Part: String, CaseIterable, ExpressibleByArgument { case faults, rejoin, reseed }
+
+    @Option(parsing: .upToNextOption, help: "What to measure: faults, rejoin, reseed.")
+    var only: [Part] = Part.allCases
 
     @Option(parsing: .upToNextOption, help: "witness, etcd, none.")
     var arbiter: [FailoverCluster.Arbiter] = [.witness, .etcd]
@@ -28,32 +39,52 @@ struct FailoverCommand: ParsableCommand {
     @Option(help: "Connections that write.")
     var writers = 16
 
+    @Option(help: "Records of the store for rejoin and reseed.")
+    var records: UInt64 = 1_000_000
+
+    @Flag(help: "Leave out the rejoin on a store ten times as large.")
+    var skipLarge = false
+
     @Option(help: "Parent of the temporary directory.")
     var directory = "/var/tmp"
+
+    func validate() throws {
+        guard (10_000...10_000_000).contains(records), runs > 0, writers > 0 else {
+            throw ValidationError("10,000 to 10,000,000 records; one run and one writer at least")
+        }
+    }
 
     func run() throws {
         signal(SIGPIPE, SIG_IGN)
         var isGood = true
-        line(
-            column("arbiter", 9) + column("fault", 24) + "runs    min median    max  limit  "
-                + "acknowledged  lost  two primaries")
-        for kind in arbiter { isGood = try measure(kind) && isGood }
+        if only.contains(.faults) {
+            line(
+                column("arbiter", 9) + column("fault", 24) + "runs    min median    max  limit  "
+                    + "acknowledged  lost  two primaries")
+            for kind in arbiter { isGood = try measure(kind) && isGood }
+        }
+        if only.contains(.rejoin) || only.contains(.reseed) {
+            isGood = try measureStores() && isGood
+        }
         if !isGood { throw ExitCode.failure }
     }
 
-    private func measure(_ kind: FailoverCluster.Arbiter) throws -> Bool {
+    private func measureStores() throws -> Bool {
+        try keepingFailures { place in
+            var bench = StoreBench(
+                directory: place, binaries: try ownDirectory(), records: records,
+                measuresRejoin: only.contains(.rejoin), measuresReseed: only.contains(.reseed),
+                measuresLarge: !skipLarge)
+            return try bench.run()
+        }
+    }
+
+    /// Gives `body` a directory, and removes it unless something was not as it should be.
+    private func keepingFailures(_ body: (String) throws -> Bool) throws -> Bool {
         let place = try makeTemporaryDirectory(under: directory)
-        let cluster = try FailoverCluster(
-            kind, directory: "\(place)/cluster", binaries: try ownDirectory())
-        defer { cluster.stop() }
-        for node in cluster.nodes { try cluster.start(node) }
-        let bench = FailoverBench(cluster: cluster, writers: writers, runs: runs)
-        var isGood = true
+        let isGood: Bool
         do {
-            // With two sites alone a cut link leaves the primary without a lease: its own case.
-            for fault in fault {
-                isGood = report(kind, fault, try bench.measure(fault)) && isGood
-            }
+            isGood = try body(place)
         } catch let failure as Failure {
             throw Failure("\(failure)\nlogs and stores are kept in \(place)")
         }
@@ -63,6 +94,23 @@ struct FailoverCommand: ParsableCommand {
         }
         _ = try runTool("/bin/rm", ["-rf", place], output: "/dev/null")
         return true
+    }
+
+    private func measure(_ kind: FailoverCluster.Arbiter) throws -> Bool {
+        try keepingFailures { try measure(kind, in: $0) }
+    }
+
+    private func measure(_ kind: FailoverCluster.Arbiter, in place: String) throws -> Bool {
+        let cluster = try FailoverCluster(
+            kind, directory: "\(place)/cluster", binaries: try ownDirectory())
+        defer { cluster.stop() }
+        for node in cluster.nodes { try cluster.start(node) }
+        let bench = FailoverBench(cluster: cluster, writers: writers, runs: runs)
+        var isGood = true
+        for fault in fault {
+            isGood = report(kind, fault, try bench.measure(fault)) && isGood
+        }
+        return isGood
     }
 
     private func report(

@@ -41,19 +41,17 @@ struct FailoverBench {
         for _ in 0..<runs {
             try cluster.waitUntilWhole()
             let load = try FailoverLoad(
-                endpoints: cluster.nodes.map(\.records), writers: writers)
-            let deadline = Deadline(seconds: 20)
-            while load.count < writers * 20 {
-                guard !deadline.hasPassed else { throw Failure("the writers get no answer") }
-                pause(milliseconds: 5)
-            }
+                endpoints: cluster.nodes.map(\.records), writers: 0..<writers)
+            try waitForAnswers(load, writers * 20)
             // Faults fall at any point between two heartbeats.
             pause(milliseconds: .random(in: 0...500))
-            outcome.seconds.append(try strike(fault, under: load))
+            let strike = try strike(fault, under: load)
+            outcome.seconds.append(strike.seconds)
             pause(milliseconds: 200)
-            let (acknowledged, underWay, _) = load.finish()
+            var history = load.finish()
+            for patient in strike.patient { history.add(patient.finish()) }
             let verdict = try FailoverVerdict(
-                acknowledged, underWay: underWay, at: cluster.primary().records)
+                history, resumed: strike.resumed, at: cluster.primary().records)
             outcome.acknowledged += verdict.acknowledged
             outcome.lost += verdict.lost
             outcome.overlaps += verdict.overlaps
@@ -62,15 +60,35 @@ struct FailoverBench {
         return outcome
     }
 
-    /// - Returns: seconds from the last heartbeat before the fault, or from the fault itself when
-    ///   nobody is promoted, to the first acknowledgement after it.
-    private func strike(_ fault: FailoverFault, under load: FailoverLoad) throws -> Double {
+    private struct Strike {
+        /// From the last heartbeat before the fault, or from the fault itself when nobody is
+        /// promoted, to the first acknowledgement after it.
+        var seconds: Double
+        /// Clients that wait for the old primary, however long it is silent.
+        var patient: [FailoverLoad] = []
+        /// When a frozen primary went on.
+        var resumed: UInt64?
+    }
+
+    private func strike(_ fault: FailoverFault, under load: FailoverLoad) throws -> Strike {
         let primary = try cluster.primary()
         let standby = cluster.other(primary)
+        guard let epoch = try readStatus(primary.operations)["epoch"].number else {
+            throw Failure("\(primary.name)'s status has no epoch")
+        }
+        var patient: [FailoverLoad] = []
+        if fault == .freeze {
+            let asked = try patientLoad(on: primary, group: 0)
+            patient.append(asked)
+            try waitForAnswers(asked, 20)
+        }
         let start = monotonicNanoseconds()
         switch fault {
         case .kill: primary.process?.send(SIGKILL)
-        case .freeze: primary.process?.send(SIGSTOP)
+        case .freeze:
+            primary.process?.send(SIGSTOP)
+            // These ask while it cannot hear; the others had asked before.
+            patient.append(try patientLoad(on: primary, group: 1))
         case .link: cluster.link.cut(.forward, .backward)
         case .host:
             primary.clients.cut(.forward, .backward)
@@ -79,36 +97,54 @@ struct FailoverBench {
             primary.process?.send(SIGKILL)
         case .switchover:
             _ = try cluster.control(primary, ["switchover", "--yes", "--reason", "bench"])
+        }
+        let answered = try firstAnswer(beyond: UInt64(epoch), fault, load)
+        if fault == .switchover {
             pause(milliseconds: 300)
-            return Double(load.longestGap(after: start)) / 1e9
+            return Strike(seconds: Double(load.longestGap(after: start)) / 1e9)
         }
         let isPromoting = fault != .link || cluster.arbiter == .none
-        let answered = try firstAnswer(after: start, fault, load)
-        var since = start
-        if isPromoting, let heard = try heard(standby) { since = min(since, heard) }
+        let since = isPromoting ? min(start, try heard(standby)) : start
+        let resumed = monotonicNanoseconds()
         try heal(fault, primary)
-        return Double(answered - since) / 1e9
+        return Strike(
+            seconds: Double(answered - since) / 1e9, patient: patient,
+            resumed: fault == .freeze ? resumed : nil)
     }
 
-    /// The first acknowledgement that can only be of the time after the fault: whatever was sent
-    /// before it, or came within what a request takes, may be of the time before.
+    /// Writers that ask one node only and do not give it up.
+    private func patientLoad(
+        on node: FailoverCluster.Node, group: Int
+    ) throws -> FailoverLoad {
+        let count = 4
+        let first = writers + group * count
+        return try FailoverLoad(
+            endpoints: [node.records], writers: first..<first + count, timeoutSeconds: 30)
+    }
+
+    private func waitForAnswers(_ load: FailoverLoad, _ count: Int) throws {
+        let deadline = Deadline(seconds: 20)
+        while load.count < count {
+            guard !deadline.hasPassed else { throw Failure("the writers get no answer") }
+            pause(milliseconds: 5)
+        }
+    }
+
     private func firstAnswer(
-        after start: UInt64, _ fault: FailoverFault, _ load: FailoverLoad
+        beyond epoch: UInt64, _ fault: FailoverFault, _ load: FailoverLoad
     ) throws -> UInt64 {
         let deadline = Deadline(seconds: 30)
         while !deadline.hasPassed {
-            if let answered = load.firstAcknowledgement(sentAfter: start + 20_000_000) {
-                return answered
-            }
+            if let answered = load.firstAcknowledgement(beyond: epoch) { return answered }
             pause(milliseconds: 5)
         }
         throw Failure("\(fault.words): nobody acknowledged a write for 30 s")
     }
 
     /// The standby's last sign of life of the old primary, on this process's clock.
-    private func heard(_ standby: FailoverCluster.Node) throws -> UInt64? {
+    private func heard(_ standby: FailoverCluster.Node) throws -> UInt64 {
         guard let boot = try readStatus(standby.operations)["peerHeardNanoseconds"].number else {
-            return nil
+            throw Failure("\(standby.name) does not know when it heard the old primary last")
         }
         var time = timespec()
         clock_gettime(CLOCK_BOOTTIME, &time)

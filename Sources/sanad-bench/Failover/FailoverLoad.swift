@@ -10,6 +10,30 @@ struct AcknowledgedWrite: Sendable {
     /// When the request was sent and when its answer came, on the monotonic clock.
     var sent: UInt64
     var answered: UInt64
+
+    var key: String { Self.key(writer, number) }
+
+    /// A writer goes around among so many keys, so that old values would be noticed.
+    private static let keysPerWriter: UInt64 = 200
+
+    static func key(_ writer: Int, _ number: UInt64) -> String {
+        "w\(writer)-\(number % keysPerWriter)"
+    }
+}
+
+/// What a load was promised, and what it asked for without an answer.
+struct FailoverHistory: Sendable {
+    var acknowledged: [AcknowledgedWrite] = []
+    /// The number that each writer sent last.
+    var underWay: [Int: UInt64] = [:]
+    /// Writes that were refused, or not answered in time.
+    var refusals: UInt64 = 0
+
+    mutating func add(_ other: FailoverHistory) {
+        acknowledged += other.acknowledged
+        underWay.merge(other.underWay) { $1 }
+        refusals += other.refusals
+    }
 }
 
 /// Writers on connections of their own, each with keys of its own, through any number of failovers.
@@ -18,55 +42,60 @@ struct AcknowledgedWrite: Sendable {
 /// acknowledged number or the one under way.
 final class FailoverLoad: Sendable {
     private struct State {
-        var acknowledged: [AcknowledgedWrite] = []
-        var underWay: [UInt64]
+        var history = FailoverHistory()
         var running: Int
-        var refusals: UInt64 = 0
     }
 
-    static let keysPerWriter: UInt64 = 200
-
     private let endpoints: [Endpoint]
+    private let timeoutSeconds: Double
     private let isStopping = Atomic(false)
     private let state: Mutex<State>
-    /// A node that is silent for this long is given up: shorter than any failover.
-    private static let timeoutSeconds = 0.5
     /// Between two writes of a writer.
     private let pauseMilliseconds: UInt32
 
-    init(endpoints: [Endpoint], writers: Int, pauseMilliseconds: UInt32 = 0) throws {
+    /// - Parameters:
+    ///   - writers: their numbers, which no other load on the same cluster has.
+    ///   - timeoutSeconds: a node that is silent for this long is given up: by default shorter than
+    ///     any failover.
+    init(
+        endpoints: [Endpoint], writers: Range<Int>, timeoutSeconds: Double = 0.5,
+        pauseMilliseconds: UInt32 = 0
+    ) throws {
         self.endpoints = endpoints
+        self.timeoutSeconds = timeoutSeconds
         self.pauseMilliseconds = pauseMilliseconds
-        state = Mutex(
-            State(underWay: Array(repeating: 0, count: writers), running: writers))
-        for writer in 0..<writers { try startThread { [self] in run(writer) } }
+        state = Mutex(State(running: writers.count))
+        for writer in writers { try startThread { [self] in run(writer) } }
     }
 
     /// Ends the writers, waits for them, and tells what they saw.
-    func finish() -> (acknowledged: [AcknowledgedWrite], underWay: [UInt64], refusals: UInt64) {
+    func finish() -> FailoverHistory {
         isStopping.store(true, ordering: .relaxed)
         while state.withLock({ $0.running > 0 }) { pause(milliseconds: 5) }
-        return state.withLock { ($0.acknowledged, $0.underWay, $0.refusals) }
+        return soFar
     }
 
-    var count: Int { state.withLock { $0.acknowledged.count } }
+    var soFar: FailoverHistory { state.withLock { $0.history } }
 
-    /// Writes that were refused, or not answered in time.
-    var refusals: UInt64 { state.withLock { $0.refusals } }
+    var count: Int { state.withLock { $0.history.acknowledged.count } }
 
-    /// When the first write was answered that was sent after `instant`; nil so far.
-    func firstAcknowledgement(sentAfter instant: UInt64) -> UInt64? {
+    /// When the first write was acknowledged that can only be of the time after a fault: by a reign
+    /// after `epoch`, or on one site where both were counted on before. Nil so far.
+    func firstAcknowledgement(beyond epoch: UInt64) -> UInt64? {
         state.withLock { state in
-            state.acknowledged.lazy.filter { $0.sent >= instant }.map(\.answered).min()
+            state.history.acknowledged.lazy.filter { $0.epoch > epoch || !$0.bothSites }
+                .map(\.answered).min()
         }
     }
 
-    /// The longest time in which nobody got an acknowledgement, from `instant` on.
+    /// The longest time in which nobody got an acknowledgement, from `instant` until now.
     func longestGap(after instant: UInt64) -> UInt64 {
         let times = state.withLock { state in
-            state.acknowledged.lazy.filter { $0.answered >= instant }.map(\.answered).sorted()
+            state.history.acknowledged.lazy.filter { $0.answered >= instant }.map(\.answered)
+                .sorted()
         }
-        return zip([instant] + times, times).map { $1 - $0 }.max() ?? 0
+        let ends = times + [monotonicNanoseconds()]
+        return zip([instant] + times, ends).map { $1 - min($0, $1) }.max() ?? 0
     }
 
     private func run(_ writer: Int) {
@@ -74,16 +103,16 @@ final class FailoverLoad: Sendable {
         var place = 0
         var number: UInt64 = 1
         while !isStopping.load(ordering: .relaxed) {
-            state.withLock { $0.underWay[writer] = number }
+            state.withLock { $0.history.underWay[writer] = number }
             let sent = monotonicNanoseconds()
             do {
                 let present =
                     try connection
                     ?? HTTPConnection(
-                        to: endpoints[place], timeoutSeconds: Self.timeoutSeconds)
+                        to: endpoints[place], timeoutSeconds: timeoutSeconds)
                 connection = present
-                let path =
-                    "/v1/collections/failover/records/w\(writer)-\(number % Self.keysPerWriter)"
+                let key = AcknowledgedWrite.key(writer, number)
+                let path = "/v1/collections/failover/records/\(key)"
                 let answer = try present.request("PUT", path, body: Array("{\"n\":\(number)}".utf8))
                 if answer.isSuccess {
                     note(answer.text, writer, number, sent)
@@ -91,10 +120,10 @@ final class FailoverLoad: Sendable {
                     if pauseMilliseconds > 0 { pause(milliseconds: pauseMilliseconds) }
                     continue
                 }
-                state.withLock { $0.refusals += 1 }
             } catch {
-                state.withLock { $0.refusals += 1 }
+                // A lost connection, or no answer in time: the same write goes to the next node.
             }
+            state.withLock { $0.history.refusals += 1 }
             connection = nil
             place = (place + 1) % endpoints.count
             pause(milliseconds: 5)
@@ -108,65 +137,6 @@ final class FailoverLoad: Sendable {
         let write = AcknowledgedWrite(
             writer: writer, number: number, epoch: UInt64(digits) ?? 0,
             bothSites: text.contains("both-sites"), sent: sent, answered: monotonicNanoseconds())
-        state.withLock { $0.acknowledged.append(write) }
-    }
-}
-
-/// What a recorded history says about its promises.
-struct FailoverVerdict {
-    var acknowledged = 0
-    var lost = 0
-    /// Acknowledgements of an older epoch whose request was sent after one of a newer epoch came.
-    var overlaps = 0
-    var examples: [String] = []
-
-    /// Reads everything back from a node.
-    init(
-        _ acknowledged: [AcknowledgedWrite], underWay: [UInt64], at endpoint: Endpoint
-    ) throws {
-        self.acknowledged = acknowledged.count
-        findOverlaps(acknowledged)
-        var last: [String: (write: AcknowledgedWrite, found: Bool)] = [:]
-        for write in acknowledged {
-            let key = "w\(write.writer)-\(write.number % FailoverLoad.keysPerWriter)"
-            if let known = last[key], known.write.number > write.number { continue }
-            last[key] = (write, false)
-        }
-        let connection = try HTTPConnection(to: endpoint, timeoutSeconds: 10)
-        for (key, entry) in last {
-            let answer = try connection.request("GET", "/v1/collections/failover/records/\(key)")
-            let digits = answer.text.drop { !$0.isNumber }.prefix { $0.isNumber }
-            let found = answer.isSuccess ? UInt64(digits) : nil
-            if found == entry.write.number || found == underWay[entry.write.writer] { continue }
-            lost += 1
-            note(
-                "\(key): acknowledged \(entry.write.number) in epoch \(entry.write.epoch), found "
-                    + (found.map(String.init) ?? "nothing"))
-        }
-    }
-
-    private mutating func findOverlaps(_ acknowledged: [AcknowledgedWrite]) {
-        var newest: (epoch: UInt64, answered: UInt64)?
-        var firstAnswer: [UInt64: UInt64] = [:]
-        for write in acknowledged {
-            firstAnswer[write.epoch] = min(firstAnswer[write.epoch] ?? .max, write.answered)
-        }
-        for epoch in firstAnswer.keys.sorted(by: >) {
-            if let newest {
-                for write in acknowledged
-                where write.epoch == epoch && write.sent > newest.answered {
-                    overlaps += 1
-                    note(
-                        "epoch \(epoch) acknowledged a write that was sent after epoch "
-                            + "\(newest.epoch) had acknowledged one")
-                }
-            }
-            let answered = min(newest?.answered ?? .max, firstAnswer[epoch] ?? .max)
-            newest = (epoch, answered)
-        }
-    }
-
-    private mutating func note(_ example: String) {
-        if examples.count < 5 { examples.append(example) }
+        state.withLock { $0.history.acknowledged.append(write) }
     }
 }

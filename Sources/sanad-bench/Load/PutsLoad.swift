@@ -31,6 +31,8 @@ struct PutsLoad {
     /// When true, a refused put or a lost connection ends the load without an error: for a load on
     /// a primary that is about to be killed.
     var endsQuietly = false
+    /// Exactly so many puts are sent and awaited, unless the time is up before.
+    var putsMaximum = UInt64.max
 
     func run() throws -> Result {
         let connections = try (0..<clients).map { _ in
@@ -38,7 +40,7 @@ struct PutsLoad {
         }
         var turn = Turn(load: self)
         do {
-            for connection in connections { try connection.sendNext(from: &turn.generator) }
+            for connection in connections { try turn.send(on: connection) }
             if connections.count == 1 {
                 try runBlocking(connections[0], &turn)
             } else {
@@ -57,7 +59,7 @@ struct PutsLoad {
                 continue
             }
             guard turn.finish(connection.sentAt) else { return }
-            try connection.sendNext(from: &turn.generator)
+            try turn.send(on: connection)
         }
     }
 
@@ -78,7 +80,7 @@ struct PutsLoad {
                 let connection = connections[index]
                 guard try connection.receiveAnswer() else { continue }
                 guard turn.finish(connection.sentAt) else { return }
-                try connection.sendNext(from: &turn.generator)
+                try turn.send(on: connection)
             }
         }
     }
@@ -86,11 +88,13 @@ struct PutsLoad {
 
 /// The measurement's state: warm-up, then the measured window.
 private struct Turn {
-    var generator: SplitMix
+    private var generator: SplitMix
     var interruption: String?
 
     private var latencies = Histogram<UInt64>(numberOfSignificantValueDigits: .two)
     private var puts: UInt64 = 0
+    private var left: UInt64
+    private var underWay = 0
     private let measureFrom: UInt64
     private let end: UInt64
     private var startedAt: UInt64
@@ -99,6 +103,7 @@ private struct Turn {
 
     init(load: PutsLoad) {
         generator = SplitMix(seed: load.seed)
+        left = load.putsMaximum
         let now = monotonicNanoseconds()
         measureFrom = now + UInt64(load.warmUpSeconds * 1e9)
         end = measureFrom + UInt64(load.measuredSeconds * 1e9)
@@ -106,17 +111,26 @@ private struct Turn {
         last = now
     }
 
-    /// Counts one answered put; false when the time is up.
+    /// Sends the connection's next put, unless all have been sent.
+    mutating func send(on connection: PutsConnection) throws {
+        guard left > 0 else { return }
+        left -= 1
+        underWay += 1
+        try connection.sendNext(from: &generator)
+    }
+
+    /// Counts one answered put; false when it was the last one, or the time is up.
     mutating func finish(_ sentAt: UInt64) -> Bool {
+        underWay -= 1
         last = monotonicNanoseconds()
-        guard last >= measureFrom else { return true }
+        guard last >= measureFrom else { return left > 0 || underWay > 0 }
         if puts == 0 {
             startedAt = last
             processorAtStart = processorSeconds()
         }
         puts += 1
         latencies.record(last - sentAt)
-        return last < end
+        return last < end && (left > 0 || underWay > 0)
     }
 
     func result() -> PutsLoad.Result {

@@ -75,6 +75,23 @@ final class BenchNode {
             "\(binaries)/sanadd", ["--config", "\(directory)/\(name).yaml"], output: logFile)
     }
 
+    /// Runs `sanadctl` against this node's control socket and returns what it printed.
+    func control(_ arguments: [String]) throws -> String {
+        try runTool(
+            "\(binaries)/sanadctl", arguments + ["--socket", "\(directory)/\(name).sock"],
+            output: "\(directory)/control.log", seconds: 60)
+    }
+
+    /// Plans, while the process does not run, that its next start begins with an empty store.
+    func planReseed() throws {
+        _ = try runTool(
+            "\(binaries)/sanadctl",
+            [
+                "reseed", "--offline", "--directory", "\(directory)/\(name)", "--discard-old",
+                "--yes", "--reason", "bench",
+            ], output: "\(directory)/control.log")
+    }
+
     /// Keeps the peak of the process that runs now.
     func sampleMemory() {
         guard let process, process.isRunning,

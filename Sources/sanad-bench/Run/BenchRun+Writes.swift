@@ -76,7 +76,7 @@ extension BenchRun {
 
     func measureIdle(_ pair: BenchPair) throws {
         let processes = pair.nodes.compactMap(\.processIdentifier)
-        let settled = try settle(processes)
+        let settled = try ProcessUsage.waitUntilQuiet(processes, seconds: 60)
         let before = try processes.map { try ProcessUsage(of: $0) }
         pause(milliseconds: UInt32(options.idleSeconds * 1_000))
         for (index, node) in pair.nodes.enumerated() {
@@ -88,24 +88,6 @@ extension BenchRun {
                     ours: 100 * busy / options.idleSeconds, target: .atMost(1),
                     note: "work that the load left was done after \(settled) s"))
         }
-    }
-
-    /// Waits for the end of what the loads before have left: flushes, and a merge of the record
-    /// table, which begins after five quiet seconds. A daemon that never rests is measured as it is.
-    ///
-    /// - Returns: the seconds until the last work was seen.
-    private func settle(_ processes: [Int32]) throws -> Int {
-        var quiet = 0
-        var seconds = 0
-        while quiet < 8, seconds < 60 {
-            let before = try processes.map { try ProcessUsage(of: $0).processorSeconds }
-            pause(milliseconds: 1_000)
-            let after = try processes.map { try ProcessUsage(of: $0).processorSeconds }
-            seconds += 1
-            let isQuiet = zip(before, after).allSatisfy { $1 - $0 <= 0.01 }
-            quiet = isQuiet ? quiet + 1 : 0
-        }
-        return seconds - quiet
     }
 
     private func mean(_ values: [Double]) -> Double {

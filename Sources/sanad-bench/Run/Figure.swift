@@ -31,17 +31,11 @@ struct Figure {
     }
 
     var text: String {
-        let verdict =
-            switch isReached {
-            case true?: "reached"
-            case false?: "MISSED"
-            case nil: "no peer"
-            }
         let cells = [
             Self.padded(name, 34), Self.padded(number(ours) + " " + unit, 16, fromLeft: true),
             Self.padded(peer.map { number($0) + " " + unit } ?? "-", 16, fromLeft: true),
             Self.padded(ratio.map { decimal($0, places: 2) + "x" } ?? "-", 8, fromLeft: true),
-            Self.padded(targetText, 14, fromLeft: true), "  " + Self.padded(verdict, 9), note,
+            judgement,
         ]
         return cells.joined()
     }
@@ -51,6 +45,22 @@ struct Figure {
         padded("PostgreSQL", 16, fromLeft: true), padded("ratio", 8, fromLeft: true),
         padded("target", 14, fromLeft: true),
     ].joined()
+
+    /// The line of a figure that has no peer.
+    var ownText: String {
+        Self.padded(name, 44) + Self.padded(number(ours) + " " + unit, 16, fromLeft: true)
+            + judgement
+    }
+
+    private var judgement: String {
+        let verdict =
+            switch isReached {
+            case true?: "reached"
+            case false?: "MISSED"
+            case nil: "no peer"
+            }
+        return Self.padded(targetText, 14, fromLeft: true) + "  " + Self.padded(verdict, 9) + note
+    }
 
     private var targetText: String {
         switch target {

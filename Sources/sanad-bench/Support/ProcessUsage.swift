@@ -29,4 +29,23 @@ struct ProcessUsage {
         else { throw Failure("process \(process) has ended") }
         return kilobytes << 10
     }
+
+    /// Waits for the end of what loads have left: flushes, and a merge of the record table, which
+    /// begins after five quiet seconds. A daemon that never rests is waited for no longer than
+    /// `seconds`.
+    ///
+    /// - Returns: the seconds until the last work was seen.
+    static func waitUntilQuiet(_ processes: [Int32], seconds limit: Int) throws -> Int {
+        var quiet = 0
+        var seconds = 0
+        while quiet < 8, seconds < limit {
+            let before = try processes.map { try ProcessUsage(of: $0).processorSeconds }
+            pause(milliseconds: 1_000)
+            let after = try processes.map { try ProcessUsage(of: $0).processorSeconds }
+            seconds += 1
+            let isQuiet = zip(before, after).allSatisfy { $1 - $0 <= 0.01 }
+            quiet = isQuiet ? quiet + 1 : 0
+        }
+        return seconds - quiet
+    }
 }

@@ -1,0 +1,86 @@
+import Glibc
+
+/// A standby with an empty store takes everything from its primary, while clients write there.
+struct ReseedBench {
+    var store: LargeStore
+    var writers = 8
+
+    struct Outcome {
+        /// Keys and values, in bytes.
+        var bytes: UInt64
+        /// From the link between the two to records that are whole.
+        var seconds: Double
+        /// Writes a second: with a standby that follows, without one, and during the reseed.
+        var rateBefore: Double
+        var rateAlone: Double
+        var rateDuring: Double
+        /// Of either daemon, in bytes.
+        var peakBytes: UInt64
+    }
+
+    func measure() throws -> Outcome {
+        let (primary, standby) = (store.primary, store.standby)
+        let load = try ChildProcess.start(
+            "\(try ownDirectory())/sanad-bench",
+            [
+                "puts", primary.records.description, "--clients", "\(writers)", "--seconds", "600",
+                "--collection", store.collections[0], "--until-refused",
+            ], output: "/dev/null")
+        pause(milliseconds: 1_000)
+        let before = try rate(of: primary, milliseconds: 3_000)
+        try standby.stop()
+        try standby.planReseed()
+        let alone = try rate(of: primary, milliseconds: 3_000)
+        try standby.start()
+        try wait(seconds: 30) { store.isLinked() }
+        let start = try Mark(primary)
+        try wait(seconds: 120) {
+            (try? readStatus(standby.operations))?["consistent"].word == "true"
+        }
+        let end = try Mark(primary)
+        load.send(SIGKILL)
+        try store.waitUntilEqual(seconds: 60)
+        try store.compare()
+        for node in store.pair.nodes { node.sampleMemory() }
+        return Outcome(
+            bytes: store.records * UInt64(SampleRecord.keyBytes + SampleRecord.valueBytes),
+            seconds: end.seconds - start.seconds, rateBefore: before, rateAlone: alone,
+            rateDuring: end.rate(since: start),
+            peakBytes: store.pair.nodes.map(\.peakResidentBytes).max() ?? 0)
+    }
+
+    /// Asks as often as a status is published: asking costs the nodes what is measured.
+    private func wait(seconds: Double, until isTrue: () -> Bool) throws {
+        let deadline = Deadline(seconds: seconds)
+        while !isTrue() {
+            guard !deadline.hasPassed else {
+                throw Failure("\(store.standby.name) is not seeded: see its log")
+            }
+            pause(milliseconds: 20)
+        }
+    }
+
+    private func rate(of node: BenchNode, milliseconds: UInt32) throws -> Double {
+        let start = try Mark(node)
+        pause(milliseconds: milliseconds)
+        return try Mark(node).rate(since: start)
+    }
+
+    /// What a primary had written at one moment.
+    private struct Mark {
+        var seconds: Double
+        var transactions: Double
+
+        init(_ node: BenchNode) throws {
+            guard let count = try readStatus(node.operations)["transactionsTotal"].number else {
+                throw Failure("\(node.name)'s status has no count of transactions")
+            }
+            transactions = count
+            seconds = Double(monotonicNanoseconds()) / 1e9
+        }
+
+        func rate(since other: Mark) -> Double {
+            (transactions - other.transactions) / max(0.001, seconds - other.seconds)
+        }
+    }
+}

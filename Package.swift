@@ -97,7 +97,9 @@ let package = Package(
         .testTarget(name: "SanadCoreTests", dependencies: ["SanadCore"], swiftSettings: strict),
         .testTarget(
             name: "SanadSimulatorTests", dependencies: ["SanadSimulator"], swiftSettings: strict),
-        .testTarget(name: "SanadStoreTests", dependencies: ["SanadStore"], swiftSettings: strict),
+        .testTarget(
+            name: "SanadStoreTests", dependencies: ["SanadStore", "SanadTestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "SanadLinkTests", dependencies: ["SanadLink"], swiftSettings: strict),
         .testTarget(
             name: "SanadNodeTests",

@@ -37,6 +37,12 @@ public enum Limits {
     /// Frames of one append transaction on the standby: bounds the time without an answer.
     public static let appendBatchBytesMaximum = 4 << 20
 
+    /// Log that is read again each second to find damage: a disk does not notice, and hashing it is
+    /// less than one per cent of a core.
+    public static let scrubBytesPerSecond = 2 << 20
+    /// The pause after all sealed log was read: damage is found within days, not within years.
+    public static let scrubInterval = Span.seconds(86_400)
+
     // Record table.
 
     /// Committed bytes that are not yet in the record table, before writes wait (default).

@@ -142,7 +142,28 @@ extension Engine {
             log.error("the record table cannot be read for the peer", ["error": "\(error)"])
             return dropLink(reason: "the record table cannot be read for the peer: \(error)")
         }
+        storeDamaged(error)
+    }
+
+    // MARK: Damage
+
+    func startScrubbing() {
+        let (mailbox, log) = (mailbox, log)
+        do throws(StoreError) {
+            try scrubber.start { error in
+                if error.code == .corrupt { return mailbox.post(.storeDamaged(error)) }
+                log.error("old log cannot be verified", ["error": "\(error)"])
+            }
+        } catch {
+            log.error("old log is not verified", ["error": "\(error)"])
+        }
+    }
+
+    /// What any reader met: the same damage is met again and again, and is said once.
+    func storeDamaged(_ error: StoreError) {
+        guard replica.storeProblem == nil else { return }
         feed(.storeFailed(String(describing: error)))
+        statusPublished = .zero
     }
 
     // MARK: A new store
@@ -162,6 +183,8 @@ extension Engine {
         retentionDue = now.instant + Limits.retentionInterval
         do throws(StoreError) {
             try removeSegments()
+        } catch  where error.code == .corrupt {
+            storeDamaged(error)
         } catch {
             log.error("old log cannot be removed", ["error": "\(error)"])
         }

@@ -101,8 +101,14 @@ extension Engine {
             }
             return nil
         } catch {
-            return .failed(reason: String(describing: error))
+            return failed(error)
         }
+    }
+
+    /// The frame under way is finished first; what the damage means is decided after it.
+    private func failed(_ error: StoreError) -> WriteOutcome {
+        if error.code == .corrupt { mailbox.post(.storeDamaged(error)) }
+        return .failed(reason: String(describing: error))
     }
 
     private func repeated(_ key: String) throws(StoreError) -> WriteOutcome? {
@@ -127,7 +133,7 @@ extension Engine {
                 current = try conditions.current(
                     collection: condition.collection, key: condition.key, table: store.table)
             } catch {
-                return .failed(reason: String(describing: error))
+                return failed(error)
             }
             let holds =
                 switch condition.expectation {

@@ -47,6 +47,7 @@ final class Engine {
     let onLinkClosed: @Sendable () -> Void
     let helpers: EngineHelpers
     let snapshots: SnapshotWorker
+    let scrubber: LogScrubber
 
     var replica: Replica
     var applier: Applier
@@ -108,6 +109,7 @@ final class Engine {
         self.helpers = helpers
         reader = store.log.makeReader()
         snapshots = try SnapshotWorker(table: store.table, mailbox: mailbox)
+        scrubber = LogScrubber(log: store.log)
         idempotency = try IdempotencyMemory(table: store.table)
         now = SystemClock.now
         let (recovered, appliedOffset) = try Self.recover(
@@ -123,6 +125,7 @@ final class Engine {
     /// Runs until it is stopped or its disk fails. Called on the engine's own thread.
     func run() {
         snapshots.start()
+        startScrubbing()
         // A start finds log that the table lacks; whoever asks how far it is gets the truth.
         feed(.applied(applier.applied, offset: applier.appliedOffset))
         resumePause()
@@ -194,6 +197,7 @@ final class Engine {
         case .snapshotBase(let base): snapshotOpened(base)
         case .snapshotFailed(let error): snapshotFailed(error)
         case .tableFailed(let problem): fatalProblem = problem
+        case .storeDamaged(let error): storeDamaged(error)
         case .control(let command, let continuation): answer(command, continuation)
         case .stop:
             stopDeadline = now.instant + Limits.stopTimeout
@@ -351,6 +355,7 @@ final class Engine {
         }
         refuseCommands("the node is stopping; see the log for the outcome")
         link?.close()
+        scrubber.stop()
         snapshots.stop()
         store.close()
         board.update { status in

@@ -15,6 +15,8 @@ enum EngineEvent: Sendable {
     case snapshotBase(Position)
     case snapshotFailed(StoreError)
     case tableFailed(String)
+    /// What was written once is no longer there, or is not what was written.
+    case storeDamaged(StoreError)
     case control(ControlCommand, CheckedContinuation<ControlAnswer, Never>)
     case stop
 }

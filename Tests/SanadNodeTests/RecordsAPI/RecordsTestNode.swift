@@ -33,6 +33,7 @@ final class TestGate: NodeGate {
         var submitted = 0
         var refused = 0
         var heldMost = 0
+        var damage: [StoreError] = []
     }
 
     let table: RecordTable
@@ -86,6 +87,11 @@ final class TestGate: NodeGate {
     var primaryHint: PrimaryHint { Self.hint }
 
     func makeLogReader() throws(StoreError) -> LogReader { log }
+
+    func found(_ damage: StoreError) { state.withLock { $0.damage.append(damage) } }
+
+    /// What readers have told of damage.
+    var damage: [StoreError] { state.withLock { $0.damage } }
 
     func control(_ command: ControlCommand) async -> ControlAnswer {
         state.withLock { $0.commands.append(command) }

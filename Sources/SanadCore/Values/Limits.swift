@@ -105,9 +105,12 @@ public enum Limits {
     public static let pagesInFlightMaximum = 4
     /// Time for TCP, TLS and the handshake together.
     public static let handshakeTimeout = Span.seconds(5)
-    /// Reconnection: first wait, doubled up to the last, each with jitter.
+    /// Reconnection: first wait, doubled up to the last, each with up to half of it more. The last
+    /// one is short enough that a link which heals is found again within a lease.
     public static let reconnectFirst = Span.milliseconds(100)
-    public static let reconnectLast = Span.seconds(2)
+    public static let reconnectLast = Span.seconds(1)
+    /// After a connection that stood for so long the first wait comes again.
+    public static let reconnectLasting = Span.seconds(5)
     /// Connections that are in a TLS handshake at once; a stranger cannot take more.
     public static let pendingHandshakesMaximum = 8
 

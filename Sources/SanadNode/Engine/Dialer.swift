@@ -13,6 +13,32 @@ extension LinkError {
     }
 }
 
+/// How long the dialler waits after each attempt: doubled from the first to the last, and the first
+/// again after a connection that lasted.
+///
+/// A connection that the peer ends at once counts as an attempt that failed.
+struct Backoff {
+    private var wait = Limits.reconnectFirst
+    private var connected: Instant?
+
+    /// A connection stands from now on.
+    mutating func connected(at now: Instant) { connected = now }
+
+    /// Another attempt begins: the connection before it, if there was one, has ended.
+    mutating func dials(at now: Instant) {
+        guard let since = connected.take(), now.since(since) >= Limits.reconnectLasting else {
+            return
+        }
+        wait = Limits.reconnectFirst
+    }
+
+    /// The wait after an attempt, whatever its outcome.
+    mutating func next() -> Span {
+        defer { wait = min(wait * 2, Limits.reconnectLast) }
+        return wait
+    }
+}
+
 /// Opens the connection to the peer, again and again, on a thread of its own.
 ///
 /// Of two nodes the one whose name comes first dials and the other listens, so that there is never
@@ -58,24 +84,23 @@ final class Dialer: Sendable {
     }
 
     private func run(_ target: Target, context: TLSContext, mailbox: Mailbox) {
-        var wait = Limits.reconnectFirst
-        var connected = Instant.zero
+        var backoff = Backoff()
         while waitUntilWanted() {
-            if SystemClock.instant.since(connected) > .seconds(5) { wait = Limits.reconnectFirst }
+            backoff.dials(at: SystemClock.instant)
             do throws(LinkError) {
                 let connection = try LinkConnection.connect(
                     host: target.host, port: target.port, context: context, peer: target.peer,
                     timeout: Limits.handshakeTimeout)
-                connected = SystemClock.instant
+                backoff.connected(at: SystemClock.instant)
                 state.withLock { $0.isWanted = false }
                 mailbox.post(.linkConnected(connection))
             } catch {
                 mailbox.post(.linkRefused(String(describing: error), isRefusal: error.isRefusal))
             }
+            let wait = backoff.next()
             // Jitter keeps two nodes that lost each other at one moment from colliding for ever.
             let jitter = Span(nanoseconds: .random(in: 0...wait.nanoseconds / 2))
             guard pause(wait + jitter) else { return }
-            wait = min(wait * 2, Limits.reconnectLast)
         }
     }
 

@@ -14,19 +14,21 @@ struct DamageTests {
 
     /// Writes a record whose log is in a sealed segment of each node, and gives the segment's name.
     private func fill(_ pair: Pair, _ nodes: [TestNode]) async throws -> String {
-        let outcome = try await client.put(nodes[0].gate, "amina", #"{"word":"fragile"}"#)
+        _ = try await client.put(nodes[0].gate, "amina", #"{"word":"fragile"}"#)
+        for node in nodes {
+            try await until("all have it") { node.gate.status.applied >= 2 }
+            #expect(await node.gate.control(.sealSegment).done)
+        }
+        // The next write begins a new segment, and the one before it is sealed.
+        let outcome = try await client.put(nodes[0].gate, "brahim", "1")
         let sequence = try #require(outcome.sequence)
         for node in nodes {
-            try await until("all have it") { node.gate.status.applied >= sequence }
-            #expect(await node.gate.control(.sealSegment).done)
             // A start reads the log that the record table lacks: it is to lack nothing.
             try await until("the records are on the disk") {
                 node.gate.table.requestFlush()
                 return node.gate.table.durablePosition.sequence.value >= sequence
             }
         }
-        // The next write begins a new segment, and the one before it is sealed.
-        _ = try await client.put(nodes[0].gate, "brahim", "1")
         return "00000000000000000001.segment"
     }
 

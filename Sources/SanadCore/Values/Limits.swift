@@ -114,6 +114,11 @@ public enum Limits {
     /// Connections that are in a TLS handshake at once; a stranger cannot take more.
     public static let pendingHandshakesMaximum = 8
 
+    /// A refused connection is said in the log once in this time, for each reason and address.
+    public static let refusalSpacing = Span.seconds(60)
+    /// Reasons and addresses that are remembered for it; what comes beyond is said together.
+    public static let refusalNotesMaximum = 64
+
     // Retention.
 
     /// How often the log's size and age are looked at.

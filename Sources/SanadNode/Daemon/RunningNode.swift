@@ -71,9 +71,7 @@ public final class RunningNode: Sendable {
                 host: configuration.link.listen.host, port: UInt16(configuration.link.listen.port),
                 context: tls, peers: [configuration.peer.name],
                 accepted: { mailbox.post(.linkConnected($0)) },
-                refused: {
-                    mailbox.post(.linkRefused(String(describing: $0), isRefusal: $0.isRefusal))
-                })
+                refused: { mailbox.post(.linkRefused($0)) })
         let finished = FinishedSignal()
         let hand = EngineHandOver(engine)
         thread = OwnThread {

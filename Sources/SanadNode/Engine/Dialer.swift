@@ -3,16 +3,6 @@ import SanadCore
 import SanadLink
 import Synchronization
 
-extension LinkError {
-    /// True when one side turned the other away; false when there was nobody, or no network.
-    var isRefusal: Bool {
-        switch code {
-        case .unreachable, .timeout, .closed, .io: false
-        default: true
-        }
-    }
-}
-
 /// How long the dialler waits after each attempt: doubled from the first to the last, and the first
 /// again after a connection that lasted.
 ///
@@ -95,7 +85,7 @@ final class Dialer: Sendable {
                 state.withLock { $0.isWanted = false }
                 mailbox.post(.linkConnected(connection))
             } catch {
-                mailbox.post(.linkRefused(String(describing: error), isRefusal: error.isRefusal))
+                mailbox.post(.linkRefused(error))
             }
             let wait = backoff.next()
             // Jitter keeps two nodes that lost each other at one moment from colliding for ever.

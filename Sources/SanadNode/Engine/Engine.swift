@@ -64,6 +64,7 @@ final class Engine {
     /// What the last read of the link brought, kept for its capacity.
     var inbound: [InboundPacket] = []
     var linkTotals = LinkTotals()
+    var refusals = RefusalNotes()
 
     /// Writes taken from the mailbox and not yet in a frame.
     var backlog: [WriteRequest] = []
@@ -185,13 +186,7 @@ final class Engine {
     private func handle(_ event: EngineEvent) {
         switch event {
         case .linkConnected(let connection): linkConnected(connection)
-        case .linkRefused(let reason, let isRefusal):
-            if isRefusal { linkTotals.refusals += 1 }
-            // A peer that is away is said once, not at every attempt; a stranger at the port does
-            // not change what is said of a link that stands.
-            guard link == nil, linkTotals.lastError != reason else { return }
-            linkTotals.lastError = reason
-            log.warning("no link", ["reason": "\(reason)"])
+        case .linkRefused(let error): linkRefused(error)
         case .tableHasRoom: break
         case .input(let input): feed(input)
         case .snapshotBase(let base): snapshotOpened(base)

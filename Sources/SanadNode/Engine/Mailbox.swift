@@ -6,8 +6,8 @@ import Synchronization
 /// What other threads tell the engine, beside writes.
 enum EngineEvent: Sendable {
     case linkConnected(LinkConnection)
-    /// `isRefusal`: somebody was turned away, as against nobody being there.
-    case linkRefused(String, isRefusal: Bool)
+    /// A connection that did not come to stand.
+    case linkRefused(LinkError)
     case tableHasRoom
     /// What another thread found out for the replica.
     case input(Input)

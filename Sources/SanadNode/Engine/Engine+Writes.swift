@@ -60,7 +60,9 @@ extension Engine {
             if isConditional,
                 let outcome = early(&request, sequence: encoder.last.next)
             {
-                request.outbox.deliver([.init(ticket: request.ticket, outcome: outcome)])
+                request.outbox.deliver([
+                    .init(ticket: request.ticket, outcome: ifStillPrimary(outcome))
+                ])
                 continue
             }
             let sequence = encoder.append(request.transaction)
@@ -86,6 +88,13 @@ extension Engine {
             bytes += request.transaction.byteCount
         }
         return bytes
+    }
+
+    /// An answer from the records counts only while the lease holds: after a pause another primary
+    /// may have written since, as before an acknowledgement.
+    private func ifStillPrimary(_ outcome: WriteOutcome) -> WriteOutcome {
+        guard !replica.isWritable(at: SystemClock.instant) else { return outcome }
+        return .notPrimary(gate.primaryHint, reason: "this primary's lease has run out")
     }
 
     /// The outcome of a write that does not enter the log: a condition fails, or it did before.

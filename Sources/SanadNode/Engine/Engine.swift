@@ -149,7 +149,7 @@ final class Engine {
     }
 
     /// Everything that follows from this round's inputs: ship, append, acknowledge, publish.
-    private func finishRound() {
+    func finishRound() {
         flushLink()
         flushAppends()
         flushLink()

@@ -87,20 +87,33 @@ extension Engine {
 
     private func roleChanged(_ role: Role, _ reason: String) {
         roleChanges += 1
-        if role == .primary, let heard = replica.peerHeard, replica.record.inSync.count == 1 {
-            lastPromotion = now.instant.since(heard)
-        }
+        let promotion = role == .primary ? automaticPromotion : nil
+        if let promotion { lastPromotion = promotion }
+        lastRole = role
         var metadata: Logger.Metadata = [
             "role": "\(role.rawValue)", "epoch": "\(replica.record.epoch)", "reason": "\(reason)",
             "log.position": "\(replica.logEnd)",
         ]
-        if let lastPromotion, role == .primary {
-            metadata["since.last.heartbeat.seconds"] = "\(lastPromotion.seconds)"
-        }
+        if let promotion { metadata["since.last.heartbeat.seconds"] = "\(promotion.seconds)" }
         log.notice("role changed", metadata)
         statusPublished = .zero
         helpers.tellRole?(
             RoleEvent(role: role, epoch: replica.record.epoch, reason: reason))
+    }
+
+    /// How long nobody led before this standby took the role by itself; nil for a role that an
+    /// operator gave, that was handed over, or that this node had before.
+    private var automaticPromotion: Span? {
+        let isByOperator = waiting.contains { command in
+            switch command.request.action {
+            case .promote, .runAlone: true
+            default: false
+            }
+        }
+        guard lastRole == .standby, !isByOperator, replica.record.inSync.count == 1 else {
+            return nil
+        }
+        return replica.peerHeard.map { now.instant.since($0) }
     }
 
     private func write(_ report: Report) {

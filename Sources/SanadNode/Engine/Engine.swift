@@ -79,6 +79,8 @@ final class Engine {
     var statusPublished = Instant.zero
     var publishedMarks: [Sequence] = []
     var roleChanges: UInt64 = 0
+    /// The role before the change that is being told.
+    var lastRole = Role.unconfirmed
     var commits: UInt64 = 0
     var transactions: UInt64 = 0
     var lastPromotion: Span?

@@ -13,10 +13,10 @@ extension Engine {
         for effect in round {
             do throws(StoreError) {
                 try perform(effect)
-            } catch  where error.code == .corrupt || error.code == .notHeld {
-                // Damage in old log is named and not served; the process stays, to say so.
+            } catch  where Self.isForOperator(error) {
+                // A restart would find the same: the process stays, to say so.
                 followUps.append(.storeFailed(String(describing: error)))
-                dropLink(reason: "the log cannot be read")
+                dropLink(reason: "the store needs an operator")
                 break
             } catch {
                 fatalProblem = String(describing: error)
@@ -32,8 +32,18 @@ extension Engine {
         }
     }
 
+    /// Damage in old log, which is named and not served, and a fork behind what is applied.
+    private static func isForOperator(_ error: StoreError) -> Bool {
+        switch error.code {
+        case .corrupt, .notHeld, .appliedBeyondFork: true
+        default: false
+        }
+    }
+
     private func perform(_ effect: Effect) throws(StoreError) {
         switch effect {
+        case .send(.seed(let request)):
+            link?.enqueue(control: Message.seed(try upToDate(request)).encoded())
         case .send(let message): link?.enqueue(control: message.encoded())
         case .ship(let frame): link?.enqueue(frame: frame.bytes)
         case .shipPage(let bytes): link?.enqueue(frame: bytes)

@@ -51,10 +51,10 @@ extension Engine {
         switch effect {
         case .readNames(let limit):
             followUps.append(.names(try store.nodeDatabase.repairNames(limit: limit)))
-        case .readRecords(let names): snapshots.readRows(names)
+        case .readRecords(let names): snapshots.readRows(names, link: linkTotals.connections)
         case .replaceRecords(let rows, _): try replaceRecords(rows)
-        case .openSnapshot: snapshots.open()
-        case .readPage(let name): snapshots.readPage(after: name)
+        case .openSnapshot: snapshots.open(link: linkTotals.connections)
+        case .readPage(let name): snapshots.readPage(after: name, link: linkTotals.connections)
         case .beginLoad(let base, let offset, let history):
             try store.beginLoad(base: base, offset: offset, history: history)
             applier.restart(at: base.sequence, offset: offset)
@@ -103,8 +103,21 @@ extension Engine {
 
     private func loadPage(_ rows: [UInt8]) throws(StoreError) {
         guard let page = decode(rows) else { return }
-        try store.load(page)
-        followUps.append(.pageLoaded)
+        do throws(StoreError) {
+            try store.load(page)
+            followUps.append(.pageLoaded)
+        } catch  where error.code == .conflict || error.code == .staleRows {
+            // Nothing is lost or damaged: what was loaded stays, and a start goes on behind it.
+            startAnew("a page of the snapshot does not follow what was loaded: \(error)")
+        }
+    }
+
+    /// A replica knows where the load stood at its start, the store where it stands.
+    func upToDate(_ request: SeedRequest) throws(StoreError) -> SeedRequest {
+        guard let progress = try store.loadProgress() else { return request }
+        var request = request
+        request.cursor = progress.cursor
+        return request
     }
 
     private func decode(_ rows: [UInt8]) -> RecordPage? {
@@ -128,7 +141,22 @@ extension Engine {
 
     // MARK: Rows for the standby
 
-    func snapshotOpened(_ base: Position) {
+    /// What was read for a link that has ended means nothing to the one that stands now.
+    func snapshotRead(_ answer: SnapshotAnswer, link number: UInt64) {
+        guard number == linkTotals.connections else { return }
+        switch answer {
+        case .page(let page):
+            feed(
+                .pageRead(
+                    page.bytes, last: page.lastName, readAt: page.position.sequence,
+                    isLast: page.isLast))
+        case .rows(let page): feed(.recordsRead(page.bytes, readAt: page.position.sequence))
+        case .base(let base): snapshotOpened(base)
+        case .failure(let error): snapshotFailed(error)
+        }
+    }
+
+    private func snapshotOpened(_ base: Position) {
         do throws(StoreError) {
             let offset = try Self.offset(after: base.sequence, store, reader)
             feed(.snapshotOpened(base: base, offset: offset))
@@ -137,7 +165,7 @@ extension Engine {
         }
     }
 
-    func snapshotFailed(_ error: StoreError) {
+    private func snapshotFailed(_ error: StoreError) {
         guard error.code == .corrupt else {
             log.error("the record table cannot be read for the peer", ["error": "\(error)"])
             return dropLink(reason: "the record table cannot be read for the peer: \(error)")
@@ -171,8 +199,12 @@ extension Engine {
     private func emptyStore(_ keepsOld: Bool, _ reason: String) throws(StoreError) {
         try store.planReseed(
             keepOld: keepsOld, reason: reason, wallMilliseconds: now.wallMilliseconds)
+        startAnew("an empty store: \(reason)")
+    }
+
+    private func startAnew(_ reason: String) {
         restartReason = reason
-        dropLink(reason: "this node starts anew with an empty store: \(reason)", redial: false)
+        dropLink(reason: "this node starts anew: \(reason)", redial: false)
     }
 
     // MARK: Retention

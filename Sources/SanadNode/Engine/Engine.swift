@@ -191,8 +191,7 @@ final class Engine {
         case .linkRefused(let error): linkRefused(error)
         case .tableHasRoom: break
         case .input(let input): feed(input)
-        case .snapshotBase(let base): snapshotOpened(base)
-        case .snapshotFailed(let error): snapshotFailed(error)
+        case .snapshotRead(let answer, let number): snapshotRead(answer, link: number)
         case .tableFailed(let problem): fatalProblem = problem
         case .storeDamaged(let error): storeDamaged(error)
         case .control(let command, let continuation): answer(command, continuation)

@@ -11,9 +11,8 @@ enum EngineEvent: Sendable {
     case tableHasRoom
     /// What another thread found out for the replica.
     case input(Input)
-    /// A snapshot of the record table can begin at this boundary of the log.
-    case snapshotBase(Position)
-    case snapshotFailed(StoreError)
+    /// What the snapshot worker was asked for, and for which link of this process.
+    case snapshotRead(SnapshotAnswer, link: UInt64)
     case tableFailed(String)
     /// What was written once is no longer there, or is not what was written.
     case storeDamaged(StoreError)

@@ -2,10 +2,20 @@ import SanadCore
 import SanadStore
 import Synchronization
 
+/// What the snapshot worker has found.
+enum SnapshotAnswer: Sendable {
+    case page(RecordPage)
+    case rows(RecordPage)
+    /// A snapshot of the record table can begin at this boundary of the log.
+    case base(Position)
+    case failure(StoreError)
+}
+
 /// Reads the record table for a peer, on a thread of its own: the commit thread never waits for
 /// pages of a table of any size.
 ///
 /// At most one page and one list of names are asked for at a time; the replica's rules see to that.
+/// Each answer bears the number of the link that it was asked for: the link may have ended meanwhile.
 final class SnapshotWorker: Sendable {
     private enum Job: Sendable {
         case page(after: [UInt8]?)
@@ -15,7 +25,7 @@ final class SnapshotWorker: Sendable {
     }
 
     private struct State {
-        var jobs: [Job] = []
+        var jobs: [(job: Job, link: UInt64)] = []
         var isStopping = false
     }
 
@@ -40,49 +50,41 @@ final class SnapshotWorker: Sendable {
         thread.withLock { $0.take() }?.join()
     }
 
-    func open() { add(.open) }
-    func readPage(after name: [UInt8]?) { add(.page(after: name)) }
-    func readRows(_ names: [RecordName]) { add(.rows(names)) }
+    func open(link: UInt64) { add(.open, link) }
+    func readPage(after name: [UInt8]?, link: UInt64) { add(.page(after: name), link) }
+    func readRows(_ names: [RecordName], link: UInt64) { add(.rows(names), link) }
 
-    /// Bytes of the table, about, for a progress report.
-    func estimatedBytes() -> UInt64? { (try? reader.estimate())?.bytes }
-
-    private func add(_ job: Job) {
-        state.withLock { $0.jobs.append(job) }
+    private func add(_ job: Job, _ link: UInt64) {
+        state.withLock { $0.jobs.append((job, link)) }
         wake.raise()
     }
 
     private func run() {
         while true {
-            let next: Job? = state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
+            let next = state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
             if state.withLock({ $0.isStopping }) { return }
             guard let next else {
                 wake.wait(nanoseconds: nil)
                 continue
             }
-            do throws(StoreError) {
-                mailbox.post(try perform(next))
-            } catch {
-                mailbox.post(.snapshotFailed(error))
-            }
+            mailbox.post(.snapshotRead(perform(next.job), link: next.link))
         }
     }
 
-    private func perform(_ job: Job) throws(StoreError) -> EngineEvent {
-        switch job {
-        case .page(let name):
-            let page = try reader.page(after: name, maximumBytes: Limits.seedPageBytes)
-            return .input(
-                .pageRead(
-                    page.bytes, last: page.lastName, readAt: page.position.sequence,
-                    isLast: page.isLast))
-        case .rows(let names):
-            flush()
-            let page = try reader.rows(names: names)
-            return .input(.recordsRead(page.bytes, readAt: page.position.sequence))
-        case .open:
-            flush()
-            return .snapshotBase(table.flushedPosition)
+    private func perform(_ job: Job) -> SnapshotAnswer {
+        do throws(StoreError) {
+            switch job {
+            case .page(let name):
+                return .page(try reader.page(after: name, maximumBytes: Limits.seedPageBytes))
+            case .rows(let names):
+                flush()
+                return .rows(try reader.rows(names: names))
+            case .open:
+                flush()
+                return .base(table.flushedPosition)
+            }
+        } catch {
+            return .failure(error)
         }
     }
 

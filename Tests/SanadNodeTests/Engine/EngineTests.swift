@@ -47,4 +47,23 @@ struct EngineTests {
             return
         }
     }
+
+    @Test("a fork behind what may be cut off is for an operator: the node stays, and says so")
+    func appliedBeyondFork() async throws {
+        let fixture = try EngineFixture()
+        let engine = fixture.engine
+        try await until("the node is primary") {
+            fixture.round()
+            return engine.replica.isWritable(at: SystemClock.instant)
+        }
+        // Records that were loaded from a snapshot hold more than the common history.
+        let begin = try #require(try fixture.store.log.boundary(at: .zero))
+        try fixture.store.planReseed(keepOld: false, reason: "test", wallMilliseconds: 1)
+        engine.effects = [.cutLog(after: begin)]
+        engine.perform()
+        #expect(engine.fatalProblem == nil)
+        engine.feed(.tick)
+        #expect(engine.replica.storeProblem?.contains("reseed") == true)
+        #expect(!engine.replica.isWritable(at: SystemClock.instant))
+    }
 }

@@ -80,6 +80,16 @@ final class Pair: Sendable {
         return try NodeConfiguration.read(text, file: name).configuration
     }
 
+    /// A connection to rabat with a node's own certificate, beside the one that stands.
+    func connect(_ name: String) throws -> LinkConnection {
+        let context = try TLSContext(
+            certificateFile: "\(directory)/\(name).crt", privateKeyFile: "\(directory)/\(name).key",
+            authorityFile: "\(directory)/ca/ca.crt")
+        return try LinkConnection.connect(
+            host: "127.0.0.1", port: linkPort, context: context,
+            peer: #require(NodeName("rabat")), timeout: Limits.handshakeTimeout)
+    }
+
     func start(_ name: String, mode: String? = nil) throws -> TestNode {
         var log = Logger(label: name)
         log.logLevel = .error

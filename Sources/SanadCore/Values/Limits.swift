@@ -141,6 +141,13 @@ public enum Limits {
     /// A promotion that the veto command stopped is asked about again after this.
     public static let vetoPause = Span.seconds(10)
 
+    // Audit trail.
+
+    /// Entries that are kept; the oldest go first. Years of operators' commands, some megabytes.
+    public static let auditEntriesMaximum: UInt64 = 100_000
+    /// The newest of them that `history` shows.
+    public static let auditEntriesShown = 100
+
     // Records API.
 
     /// Write requests that wait for the commit thread: more get 503 and `Retry-After`.

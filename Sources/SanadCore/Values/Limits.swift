@@ -141,6 +141,14 @@ public enum Limits {
     /// A promotion that the veto command stopped is asked about again after this.
     public static let vetoPause = Span.seconds(10)
 
+    // Operations API.
+
+    /// Open connections of probes and scrapers, which are few.
+    public static let operationsConnectionsMaximum = 256
+    /// A connection on which no whole request has come for so long is closed, silent or slow: while
+    /// strangers hold all places, a probe gets one within this.
+    public static let operationsRequestTimeout = Span.seconds(5)
+
     // Audit trail.
 
     /// Entries that are kept; the oldest go first. Years of operators' commands, some megabytes.

@@ -30,6 +30,8 @@ public struct Daemon: Sendable {
             await node.stop()
             throw error
         }
+        // Only when every address is taken: a daemon that cannot be asked must not lead.
+        node.start()
         log.notice(
             "started",
             [

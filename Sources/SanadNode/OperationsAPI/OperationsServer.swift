@@ -38,7 +38,7 @@ public final class OperationsServer: Sendable {
 
     /// Starts to listen and serves until `shutdown`.
     ///
-    /// - Throws: when the address is in use.
+    /// - Throws: when the address is in use; the error names the configuration key.
     public static func start(
         gate: any NodeGate, options: OperationsServerOptions, logger: Logger
     ) async throws -> OperationsServer {
@@ -108,10 +108,15 @@ public final class OperationsServer: Sendable {
                 throw error
             }
         }
-        for try await port in ports {
-            return OperationsServer(
-                port: port, services: services, running: running,
-                certificate: options.certificate)
+        do {
+            for try await port in ports {
+                return OperationsServer(
+                    port: port, services: services, running: running,
+                    certificate: options.certificate)
+            }
+        } catch {
+            throw ListenFailure(
+                key: "operations.listen", address: "\(options.host):\(options.port)", error)
         }
         throw CancellationError()
     }

@@ -32,10 +32,15 @@ public final class WitnessNode: Sendable {
         }
         let loop = WitnessLoop(
             configuration, store: store, tls: tls, inbox: inbox, board: board, log: log)
-        listener = try LinkListener(
-            host: configuration.link.listen.host, port: UInt16(configuration.link.listen.port),
-            context: tls, peers: configuration.members,
-            accepted: { inbox.post(.connected($0)) }, refused: { inbox.post(.refused($0)) })
+        let address = configuration.link.listen
+        do {
+            listener = try LinkListener(
+                host: address.host, port: UInt16(address.port), context: tls,
+                peers: configuration.members,
+                accepted: { inbox.post(.connected($0)) }, refused: { inbox.post(.refused($0)) })
+        } catch {
+            throw ListenFailure(key: "link.listen", address: "\(address)", error)
+        }
         let (endings, continuation) = AsyncStream<String?>.makeStream()
         let hand = LoopHandOver(loop)
         thread = OwnThread {

@@ -300,7 +300,7 @@ struct RecordsBadInputTests {
         try Data("precious".utf8).write(to: URL(fileURLWithPath: path))
         let gate = try TestGate(directory: directory.path + "/store")
         let options = RecordsServerOptions(port: 0, controlSocketPath: path)
-        await #expect(throws: RecordsServerError.self) {
+        await #expect(throws: ListenFailure.self) {
             _ = try await RecordsServer.start(
                 gate: gate, options: options, logger: Logger(label: "test"))
         }

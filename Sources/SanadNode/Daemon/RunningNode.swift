@@ -30,10 +30,10 @@ public final class RunningNode: Sendable {
     ///
     /// - Throws: `StoreError` or `LinkError`, when the store or the certificates cannot be used.
     public init(_ configuration: NodeConfiguration, log: Logger) throws {
-        let tls = try TLSContext(
-            certificateFile: configuration.link.certificate,
-            privateKeyFile: configuration.link.privateKey,
-            authorityFile: configuration.link.authority)
+        let tls = try LinkCredentials.load(
+            certificate: configuration.link.certificate,
+            privateKey: configuration.link.privateKey, authority: configuration.link.authority,
+            node: configuration.node.name, log: log)
         var options = StoreOptions()
         options.memtableBytes = configuration.store.memtableBytes
         options.segmentBytesTarget = configuration.store.segmentBytes

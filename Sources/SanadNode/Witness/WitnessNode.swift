@@ -19,10 +19,10 @@ public final class WitnessNode: Sendable {
     /// - Throws: `StoreError` or `LinkError`, when the store, the certificates or the address
     ///   cannot be used.
     public init(_ configuration: WitnessConfiguration, log: Logger) throws {
-        let tls = try TLSContext(
-            certificateFile: configuration.link.certificate,
-            privateKeyFile: configuration.link.privateKey,
-            authorityFile: configuration.link.authority)
+        let tls = try LinkCredentials.load(
+            certificate: configuration.link.certificate,
+            privateKey: configuration.link.privateKey, authority: configuration.link.authority,
+            node: configuration.name, log: log)
         let store = try WitnessStore.open(
             directory: configuration.directory, cluster: configuration.cluster.id)
         let inbox = WitnessInbox()

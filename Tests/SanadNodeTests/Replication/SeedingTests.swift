@@ -1,5 +1,6 @@
 import Foundation
 import SanadCore
+import SanadLink
 import SanadStore
 import SanadTestSupport
 import Testing

@@ -1,6 +1,6 @@
 internal import COpenSSL
 internal import Glibc
-internal import SanadCore
+public import SanadCore
 internal import Synchronization
 
 /// The certificate, the key and the authority of this node, ready for connections.

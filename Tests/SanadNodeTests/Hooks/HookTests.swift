@@ -83,7 +83,7 @@ struct HookCommandTests {
         let much = try await run("head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end; exit 1")
         #expect(much == .init(outcome: .exited(1), lastLine: "end"))
         let long = try await run("head -c 3000000 /dev/zero | tr '\\0' x")
-        #expect(long.lastLine.utf8.count == HookCommand.lineBytesMaximum)
+        #expect(long.lastLine.utf8.count == Limits.hookLineBytesMaximum)
     }
 
     @Test("a time-out ends the program and its children")

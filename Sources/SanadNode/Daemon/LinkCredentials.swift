@@ -27,8 +27,8 @@ enum LinkCredentials {
         }
         if context.certificateExpiryUnixSeconds <= Int64(Date.now.timeIntervalSince1970) {
             log.error(
-                "the link's certificate has expired: every peer refuses this node; put a new one "
-                    + "there and reload", ["file": "\(certificate)"])
+                "the link's certificate has expired, and every peer refuses this node: renew it",
+                ["file": "\(certificate)"])
         }
         return context
     }

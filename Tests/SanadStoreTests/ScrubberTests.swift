@@ -25,7 +25,7 @@ struct ScrubberTests {
             try store.log.append([maker.put("k\(number)", "value-\(number)-x")])
         }
         try store.log.seal()
-        try eventually("the sealing") { try store.log.segments().dropLast().allSatisfy(\.isSealed) }
+        try blockUntil("the sealing") { try store.log.segments().dropLast().allSatisfy(\.isSealed) }
     }
 
     private func open() throws -> Store {
@@ -56,10 +56,10 @@ struct ScrubberTests {
         let findings = Findings()
         let scrubber = LogScrubber(log: store.log, pace: pace())
         try scrubber.start { findings.add($0) }
-        try eventually("a pass") { scrubber.progress.lastPassUnixSeconds != nil }
+        try blockUntil("a pass") { scrubber.progress.lastPassUnixSeconds != nil }
         let once = scrubber.progress.bytes
         #expect(once > 1_000)
-        try eventually("another") { scrubber.progress.bytes >= 2 * once }
+        try blockUntil("another") { scrubber.progress.bytes >= 2 * once }
         // The log grows, is cut and is trimmed while it is read.
         try fill(store)
         let fork = try #require(try store.log.boundary(at: Sequence(30)))
@@ -70,7 +70,7 @@ struct ScrubberTests {
         _ = try store.log.removeSegments(
             before: Sequence(10), durable: store.table.flushedPosition)
         let before = scrubber.progress.bytes
-        try eventually("a pass over the new log") { scrubber.progress.bytes > before + 5_000 }
+        try blockUntil("a pass over the new log") { scrubber.progress.bytes > before + 5_000 }
         scrubber.stop()
         #expect(findings.all.isEmpty, "\(findings.all)")
         store.close()
@@ -83,9 +83,9 @@ struct ScrubberTests {
         let findings = Findings()
         let scrubber = LogScrubber(log: store.log, pace: pace())
         try scrubber.start { findings.add($0) }
-        try eventually("a pass") { scrubber.progress.lastPassUnixSeconds != nil }
+        try blockUntil("a pass") { scrubber.progress.lastPassUnixSeconds != nil }
         let file = try damage("value-3-x", store, at: 5)
-        try eventually("the damage") { !findings.all.isEmpty }
+        try blockUntil("the damage") { !findings.all.isEmpty }
         scrubber.stop()
         #expect(findings.all.count == 1)
         #expect(findings.all.first?.code == .corrupt)
@@ -102,7 +102,7 @@ struct ScrubberTests {
         for pace in [slow, pace(interval: .seconds(3_600))] {
             let scrubber = LogScrubber(log: store.log, pace: pace)
             try scrubber.start { _ in }
-            try eventually("it has begun") { scrubber.progress.bytes > 0 }
+            try blockUntil("it has begun") { scrubber.progress.bytes > 0 }
             scrubber.stop()
         }
         store.close()

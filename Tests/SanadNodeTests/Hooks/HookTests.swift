@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import SanadCore
 import Synchronization
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode
@@ -94,7 +95,7 @@ struct HookCommandTests {
         #expect(result == .init(outcome: .timedOut, lastLine: "thinking"))
         #expect(SystemClock.instant.since(started) < .seconds(30))
         let child = try #require(programs.lines("child").first.flatMap { pid_t($0) })
-        #expect(eventually { kill(child, 0) != 0 || isZombie(child) })
+        try blockUntil("the child has ended") { kill(child, 0) != 0 || isZombie(child) }
     }
 
     private func isZombie(_ process: pid_t) -> Bool {
@@ -162,7 +163,7 @@ struct HookRunnerTests {
     }
 
     private func soon(_ condition: @escaping @Sendable () -> Bool) async -> Bool {
-        (try? await onThread { eventually(condition) }.get()) ?? false
+        (try? await until("what the program is waited for") { condition() }) != nil
     }
 
     @Test("without commands, nothing is asked and nothing told")

@@ -230,16 +230,6 @@ func onThread<Value: Sendable>(
     }
 }
 
-/// Waits until something holds, at most ten seconds.
-func eventually(_ condition: () -> Bool) -> Bool {
-    let deadline = NIODeadline.now() + .seconds(10)
-    while NIODeadline.now() < deadline {
-        if condition() { return true }
-        usleep(2_000)
-    }
-    return condition()
-}
-
 /// A directory that goes away with this object.
 final class TemporaryDirectory: Sendable {
     let path: String

@@ -98,7 +98,9 @@ let package = Package(
         .testTarget(
             name: "SanadSimulatorTests", dependencies: ["SanadSimulator", "SanadCore"],
             swiftSettings: strict),
-        .testTarget(name: "SanadStoreTests", dependencies: ["SanadStore"], swiftSettings: strict),
+        .testTarget(
+            name: "SanadStoreTests", dependencies: ["SanadStore", "SanadTestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "SanadLinkTests", dependencies: ["SanadLink"], swiftSettings: strict),
         .testTarget(
             name: "SanadNodeTests",

@@ -26,6 +26,12 @@ static inline void sanad_ssl_ctx_disable_session_cache(SSL_CTX *context) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 }
 
+static inline STACK_OF(X509) *sanad_ssl_ctx_chain(SSL_CTX *context) {
+    STACK_OF(X509) *chain = NULL;
+    SSL_CTX_get0_chain_certs(context, &chain);
+    return chain;
+}
+
 static inline int sanad_err_library(unsigned long code) { return ERR_GET_LIB(code); }
 
 static inline int sanad_err_reason(unsigned long code) { return ERR_GET_REASON(code); }

@@ -55,7 +55,7 @@ public struct CertificateDescription: Sendable, Equatable {
             decoding: UnsafeRawBufferPointer(start: start, count: count), as: UTF8.self)
     }
 
-    private static func alternativeNames(_ certificate: OpaquePointer) -> [String] {
+    static func alternativeNames(_ certificate: OpaquePointer) -> [String] {
         guard
             let raw = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil)
         else { return [] }

@@ -1,6 +1,6 @@
 internal import COpenSSL
 internal import Glibc
-internal import SanadCore
+public import SanadCore
 internal import Synchronization
 
 /// The certificate, the key and the authority of this node, ready for connections.
@@ -11,30 +11,45 @@ public final class TLSContext: Sendable {
     public let certificateFile: String
     public let privateKeyFile: String
     public let authorityFile: String
+    private let node: NodeName?
     private let current: Mutex<LoadedContext>
 
     /// Reads the three PEM files.
     ///
+    /// An expired certificate is taken: a node that starts with it serves its clients, and its peer
+    /// refuses it and says why.
+    ///
+    /// - Parameter node: whose certificate it has to be, signed by the authority; nil to leave that
+    ///   to the other end.
     /// - Throws: ``LinkError/Code/credentials`` when a file cannot be used: unreadable, a key that
-    ///   is not the certificate's, or a key that every user of the host can read.
+    ///   is not the certificate's, or a key that every user of the host can read;
+    ///   ``LinkError/Code/wrongName`` and ``LinkError/Code/certificateUnknownAuthority`` when no
+    ///   peer would accept it.
     public init(
-        certificateFile: String, privateKeyFile: String, authorityFile: String
+        certificateFile: String, privateKeyFile: String, authorityFile: String,
+        node: NodeName? = nil
     ) throws(LinkError) {
         self.certificateFile = certificateFile
         self.privateKeyFile = privateKeyFile
         self.authorityFile = authorityFile
-        current = Mutex(
-            try LoadedContext(
-                certificateFile: certificateFile, privateKeyFile: privateKeyFile,
-                authorityFile: authorityFile))
+        self.node = node
+        let loaded = try LoadedContext(
+            certificateFile: certificateFile, privateKeyFile: privateKeyFile,
+            authorityFile: authorityFile)
+        if let node { try loaded.check(isFor: node, certificateFile, authorityFile) }
+        current = Mutex(loaded)
     }
 
-    /// Reads the files again. New connections use what they hold; when they cannot be used, the
-    /// context stays as it was.
+    /// Reads the files again. New connections use what they hold; when they cannot be used, or the
+    /// certificate is not valid now, the context stays as it was.
     public func reload() throws(LinkError) {
         let loaded = try LoadedContext(
             certificateFile: certificateFile, privateKeyFile: privateKeyFile,
             authorityFile: authorityFile)
+        if let node {
+            try loaded.check(isFor: node, certificateFile, authorityFile)
+            try loaded.checkValidity(certificateFile)
+        }
         current.withLock { $0 = loaded }
     }
 
@@ -115,6 +130,58 @@ private final class LoadedContext: @unchecked Sendable {
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
         // Without a callback OpenSSL would ask for a passphrase at the terminal.
         SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in -1 }
+    }
+
+    /// What the peer will look at: the name, and the authority's signature.
+    func check(
+        isFor node: NodeName, _ file: String, _ authorityFile: String
+    ) throws(LinkError) {
+        OpenSSLErrors.clear()
+        let certificate = SSL_CTX_get0_certificate(pointer)
+        guard
+            X509_check_host(
+                certificate, node.text, 0, 
+                UInt32(X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT), nil)
+                == 1
+        else {
+            let names = certificate.map { CertificateDescription.alternativeNames($0) } ?? []
+            throw LinkError(
+                code: .wrongName, peer: file,
+                detail: "it is not for \(node), but for "
+                    + (names.isEmpty ? "nobody" : names.joined(separator: ", ")),
+                hint: "Put the certificate that 'sanadctl pki issue \(node)' made there")
+        }
+        guard let work = X509_STORE_CTX_new() else {
+            throw LinkError(code: .io, peer: "OpenSSL", detail: OpenSSLErrors.drain().text)
+        }
+        defer { X509_STORE_CTX_free(work) }
+        let isReady = X509_STORE_CTX_init(
+            work, SSL_CTX_get_cert_store(pointer), certificate, sanad_ssl_ctx_chain(pointer))
+        // Whether it is valid now is another question, with another answer.
+        X509_STORE_CTX_set_flags(work, UInt(X509_V_FLAG_NO_CHECK_TIME))
+        guard isReady == 1, X509_verify_cert(work) == 1 else {
+            let reason = X509_verify_cert_error_string(Int(X509_STORE_CTX_get_error(work)))
+            throw LinkError(
+                code: .certificateUnknownAuthority, peer: file,
+                detail: "it is not signed by the authority in \(authorityFile): "
+                    + (reason.map { String(cString: $0) } ?? "not verified"),
+                hint: "Issue it with the cluster's own authority, or put that authority's ca.crt "
+                    + "there, the same on every node")
+        }
+    }
+
+    func checkValidity(_ file: String) throws(LinkError) {
+        let certificate = SSL_CTX_get0_certificate(pointer)
+        guard X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0 else {
+            throw LinkError(
+                code: .certificateExpired, peer: file, detail: "its validity has ended",
+                hint: "Issue a new one with 'sanadctl pki issue', and check this host's clock")
+        }
+        guard X509_cmp_current_time(X509_get0_notBefore(certificate)) < 0 else {
+            throw LinkError(
+                code: .certificateNotYetValid, peer: file, detail: "its validity has not begun",
+                hint: "Check this host's clock, and that of the machine that issued it")
+        }
     }
 
     private static func check(

@@ -10,7 +10,8 @@ struct SanadDaemon: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sanadd",
         abstract: "Keeps the records of an information system in two data centers.",
-        discussion: "Exit codes: 0 stopped as told, 1 failed, 78 the configuration has errors.",
+        discussion: "Exit codes: 0 stopped as told, 1 failed, 78 the configuration, "
+            + "or a certificate that it names, has errors.",
         version: RunningNode.softwareVersion)
 
     /// Frames of a megabyte come and go on three threads. With glibc's defaults each thread keeps an
@@ -38,22 +39,27 @@ struct SanadDaemon: AsyncParsableCommand {
         let configuration = reading.configuration
         let name = configuration.name.description
         let log = Logger(label: name) { _ in
-            LineLog(
-                label: name,
-                level: Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info,
-                isJSON: configuration.log.format == .json, writer: writer)
+            LineLog(label: name, isJSON: configuration.log.format == .json, writer: writer)
         }
+        writer.level = Logger.Level(configuration.log.level)
+        let reload = ConfigurationReload(path: config, settings: reading.settings, writer: writer)
         for warning in reading.warnings { log.warning("configuration: \(warning)") }
         do {
             let environment = ProcessInfo.processInfo.environment
             switch configuration {
             case .data(let node):
-                try await Daemon(configuration: node, log: log, environment: environment).run()
+                try await Daemon(
+                    configuration: node, log: log, environment: environment, reload: reload
+                ).run()
             case .witness(let witness):
                 try await WitnessDaemon(
-                    configuration: witness, log: log, environment: environment
+                    configuration: witness, log: log, environment: environment, reload: reload
                 ).run()
             }
+        } catch let failure as CredentialsFailure {
+            log.critical("\(failure)")
+            writer.flush()
+            throw ExitCode(78)
         } catch {
             log.critical("\(error)")
             writer.flush()

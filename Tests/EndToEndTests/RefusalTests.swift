@@ -72,9 +72,18 @@ extension EndToEnd {
         func garbage() async throws {
             let sites = try Sites()
             try await sites.startBoth()
-            for port in [sites.rabat.link, sites.rabat.records, sites.rabat.operations] {
-                _ = Http.ask("\u{0}\u{1}GARBAGE", port: port, "/\r\n\r\n\u{7F}", seconds: 2)
+            let before = try sites.rabat.status()?.link.refusalsTotal ?? 0
+            func garbage(_ port: UInt16) -> Http.Answer? {
+                Http.ask("\u{0}\u{1}GARBAGE", port: port, "/\r\n\r\n\u{7F}", seconds: 2)
             }
+            #expect(garbage(sites.rabat.link) == nil)
+            #expect(garbage(sites.rabat.records)?.status == 400)
+            #expect(garbage(sites.rabat.operations)?.status == 400)
+            try await until("the stranger is counted") {
+                (try sites.rabat.status()?.link.refusalsTotal ?? 0) == before + 1
+            }
+            try await until("and logged") { sites.rabat.log.contains("a connection was refused") }
+            #expect(try sites.rabat.status()?.link.connected == true)
             #expect(sites.rabat.put("after", "1")?.body.contains("both-sites") == true)
         }
     }

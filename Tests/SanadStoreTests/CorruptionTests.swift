@@ -1,5 +1,6 @@
 import Glibc
 import SanadCore
+import SanadTestSupport
 import Testing
 
 @testable import SanadStore
@@ -9,25 +10,6 @@ struct CorruptionTests {
     let fixture: Fixture
 
     init() throws { fixture = try Fixture() }
-
-    /// Changes one bit where `marker` stands in a file.
-    private func flip(_ marker: String, in path: String) throws {
-        let descriptor = Glibc.open(path, O_RDWR)
-        try #require(descriptor >= 0)
-        defer { Glibc.close(descriptor) }
-        var content = [UInt8](repeating: 0, count: Int(Files.size(path)))
-        let count = content.withUnsafeMutableBytes {
-            pread(descriptor, $0.baseAddress, $0.count, 0)
-        }
-        try #require(count == content.count)
-        let wanted = bytes(marker)
-        let place = try #require(
-            (0...(content.count - wanted.count)).first {
-                content[$0] == wanted[0] && content[$0..<($0 + wanted.count)].elementsEqual(wanted)
-            })
-        var changed = content[place] ^ 1
-        try #require(pwrite(descriptor, &changed, 1, off_t(place)) == 1)
-    }
 
     private func fill() throws -> String {
         fixture.options.segmentBytesTarget = 1_000
@@ -50,7 +32,7 @@ struct CorruptionTests {
     func sealedSegment() throws {
         let file = try fill()
         // The record with number 3 is in the transaction with sequence 5.
-        try flip("value-3-x", in: "\(fixture.path)/segments/\(file)")
+        try flipBit(at: "value-3-x", in: "\(fixture.path)/segments/\(file)")
         let store = try fixture.open()
         let reader = store.log.makeReader()
         #expect(try reader.read(after: Sequence(3), maximumBytes: 1).count == 1)
@@ -74,7 +56,7 @@ struct CorruptionTests {
             try store.log.seal()
         }
         let newest = try #require(try Files.names(in: fixture.path + "/segments").last)
-        try flip("value-tail-x", in: "\(fixture.path)/segments/\(newest)")
+        try flipBit(at: "value-tail-x", in: "\(fixture.path)/segments/\(newest)")
         let error = try expectFailure(.corrupt) { _ = try fixture.open() }
         #expect(error.path.hasSuffix(newest))
     }
@@ -88,7 +70,7 @@ struct CorruptionTests {
                 path: fixture.path + "/records.db", access: .readWrite)
             _ = try connection.checkpoint(.truncate)
         }
-        try flip("value-7-x", in: fixture.path + "/records.db")
+        try flipBit(at: "value-7-x", in: fixture.path + "/records.db")
         let store = try fixture.open()
         let reader = try store.table.makeReader()
         #expect(try reader.text("k6") == "value-6-x")

@@ -1,5 +1,6 @@
 import Glibc
 import SanadCore
+import SanadTestSupport
 import Testing
 
 @testable import SanadStore
@@ -93,18 +94,6 @@ struct FrameMaker {
     }
 }
 
-/// Waits until a condition holds; it gives up after 20 seconds.
-func eventually(
-    _ what: String, _ condition: () throws -> Bool
-) throws {
-    let deadline = Clock.monotonic() + 20_000_000_000
-    while try !condition() {
-        try #require(Clock.monotonic() < deadline, "\(what) did not happen in time")
-        // A poll, not a wait for time to pass: the flush thread gives way to a busy one.
-        usleep(500)
-    }
-}
-
 /// Asserts that `body` fails with this code, and gives the error.
 @discardableResult
 func expectFailure(
@@ -126,14 +115,14 @@ extension RecordTable {
             let frames = try reader.read(after: applied, maximumBytes: 1 << 20)
             if frames.isEmpty { return }
             for frame in frames {
-                try eventually("room in memory") { insert(frame) }
+                try blockUntil("room in memory") { insert(frame) }
             }
         }
     }
 
     /// Brings everything to `records.db`.
     func flushAll() throws {
-        try eventually("the flush") {
+        try blockUntil("the flush") {
             if flushedPosition != appliedPosition { requestFlush() }
             return flushedPosition == appliedPosition
         }

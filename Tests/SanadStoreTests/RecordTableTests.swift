@@ -1,4 +1,5 @@
 import SanadCore
+import SanadTestSupport
 import Synchronization
 import Testing
 
@@ -157,7 +158,7 @@ struct RecordTableTests {
         let reader = try table.makeReader()
         for number in 1..<200 {
             let frame = round(number)
-            try eventually("room") { table.insert(frame) }
+            try blockUntil("room") { table.insert(frame) }
             if number % 5 == 0 { table.requestFlush() }
             var seen: Set<[UInt8]> = []
             var count = 0
@@ -207,8 +208,8 @@ struct RecordTableTests {
             let frame = maker.put("k\(number)", value)
             if table.insert(frame) { continue }
             refused += 1
-            try eventually("the call") { box.flag.exchange(false, ordering: .acquiring) }
-            try eventually("room") { table.insert(frame) }
+            try blockUntil("the call") { box.flag.exchange(false, ordering: .acquiring) }
+            try blockUntil("room") { table.insert(frame) }
         }
         #expect(refused > 0)
         #expect(try table.makeReader().count() == 400)

@@ -1,4 +1,5 @@
 import SanadCore
+import SanadTestSupport
 import Testing
 
 @testable import SanadStore
@@ -129,7 +130,7 @@ extension Store {
         try log.append(Array(new))
         // The table may stand before the log's end, after a cut.
         for frame in frames where frame.header.last <= log.end.sequence {
-            try eventually("room") { table.insert(frame) }
+            try blockUntil("room") { table.insert(frame) }
         }
     }
 

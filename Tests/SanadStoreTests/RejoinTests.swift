@@ -1,5 +1,6 @@
 import Glibc
 import SanadCore
+import SanadTestSupport
 import Testing
 
 @testable import SanadStore
@@ -62,7 +63,7 @@ struct RejoinTests {
         let standby = world.standby
         try standby.follow(world.frames)
         try world.flush(standby)
-        try eventually("the end of the plan") { try standby.endRepairIfComplete() }
+        try blockUntil("the end of the plan") { try standby.endRepairIfComplete() }
         #expect(try standby.nodeDatabase.repairPlan() == nil)
         #expect(try standby.nodeDatabase.repairNames(limit: 1).isEmpty)
         #expect(try standby.dump() == world.expected(at: standby.log.end.sequence))

@@ -1,5 +1,6 @@
 import Glibc
 import SanadCore
+import SanadTestSupport
 import Testing
 
 @testable import SanadStore
@@ -74,7 +75,7 @@ struct ReseedTests {
         for _ in 0..<5 { try world.write() }
         try standby.follow(world.frames)
         try world.flush(standby)
-        try eventually("the end of the plan") { try standby.endRepairIfComplete() }
+        try blockUntil("the end of the plan") { try standby.endRepairIfComplete() }
         #expect(try standby.dump() == world.expected(at: standby.log.end.sequence))
         #expect(try standby.isTableConsistent())
         let report = try StoreInspection(directory: world.fixture.path).verifyRecords { _ in true }

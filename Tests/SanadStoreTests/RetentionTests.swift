@@ -1,4 +1,5 @@
 import SanadCore
+import SanadTestSupport
 import Synchronization
 import Testing
 
@@ -122,7 +123,7 @@ struct RetentionTests {
         for frame in written { try store.log.append([frame]) }
         try store.table.replay(store.log.makeReader())
         try store.table.flushAll()
-        try eventually("the checkpoint") { store.table.durablePosition == store.log.end }
+        try blockUntil("the checkpoint") { store.table.durablePosition == store.log.end }
         let reader = store.log.makeReader()
         #expect(try reader.read(after: Sequence(1), maximumBytes: 1).count == 1)
         let before = try store.log.segments().reduce(0) { $0 + $1.bytes }

@@ -1,5 +1,6 @@
 import Glibc
 import SanadCore
+import SanadTestSupport
 import Testing
 
 @testable import SanadStore
@@ -134,7 +135,7 @@ struct SegmentLogTests {
         let keep = Sequence(20)
         #expect(try store.log.removeSegments(before: keep, durable: .origin).files == 0)
         try store.table.flushAll()
-        try eventually("the checkpoint") { store.table.durablePosition == store.log.end }
+        try blockUntil("the checkpoint") { store.table.durablePosition == store.log.end }
         let durable = store.table.durablePosition
         #expect(try store.log.removeSegments(before: keep, durable: durable).bytes > 0)
         #expect(store.log.first > Sequence(1))

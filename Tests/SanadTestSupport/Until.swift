@@ -1,3 +1,5 @@
+import Glibc
+
 /// A condition that did not come to hold.
 public struct DeadlinePassed: Error, CustomStringConvertible {
     public var description: String
@@ -16,5 +18,21 @@ public func until(
             throw DeadlinePassed(description: "never: \(what)")
         }
         try await Task.sleep(for: .milliseconds(5))
+    }
+}
+
+/// The same for a test that blocks its thread: one without `async`, or one that speaks over a
+/// blocking socket.
+///
+/// - Throws: ``DeadlinePassed``, and what `condition` throws.
+public func blockUntil(
+    _ what: String, seconds: Int = 60, _ condition: () throws -> Bool
+) throws {
+    let end = ContinuousClock.now + .seconds(seconds)
+    while try !condition() {
+        guard ContinuousClock.now < end else {
+            throw DeadlinePassed(description: "never: \(what)")
+        }
+        usleep(500)
     }
 }

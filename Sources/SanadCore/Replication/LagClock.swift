@@ -8,8 +8,6 @@ public struct LagClock: Sendable {
 
     /// Samples are at least this far apart, so the answer is exact to this span.
     private static let spacing = Span.milliseconds(20)
-    /// At the normal spacing about a minute and a half; beyond it every second sample goes.
-    private static let samplesMaximum = 4_096
 
     private var samples: [Sample] = []
     private var spacing = LagClock.spacing
@@ -19,7 +17,7 @@ public struct LagClock: Sendable {
     /// Notes that `sequence` was written at `now`.
     public mutating func wrote(_ sequence: Sequence, at now: Instant) {
         if let last = samples.last, now.since(last.written) < spacing { return }
-        if samples.count == Self.samplesMaximum {
+        if samples.count == Limits.lagSamplesMaximum {
             samples = stride(from: 0, to: samples.count, by: 2).map { samples[$0] }
             spacing = spacing * 2
         }

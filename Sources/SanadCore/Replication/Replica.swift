@@ -49,7 +49,7 @@ public struct Replica: Sendable {
     var epochAsked: Epoch
     var link = LinkPhase.down
     /// Counts the links: what was asked for during an earlier one is known by it.
-    var session: UInt64 = 0
+    public internal(set) var session: UInt64 = 0
     var shipper: Shipper
     var arbiter = ArbiterDesk()
     /// A change of the record that the peer was asked to make durable.

@@ -37,10 +37,18 @@ public enum Limits {
     /// Frames of one append transaction on the standby: bounds the time without an answer.
     public static let appendBatchBytesMaximum = 4 << 20
 
+    /// Log that is read again each second to find damage: a disk does not notice, and hashing it is
+    /// less than one per cent of a core.
+    public static let scrubBytesPerSecond = 2 << 20
+    /// The pause after all sealed log was read: damage is found within days, not within years.
+    public static let scrubInterval = Span.seconds(86_400)
+
     // Record table.
 
     /// Committed bytes that are not yet in the record table, before writes wait (default).
     public static let memtableBytesDefault = 64 << 20
+    /// Bytes of frames that wait in memory for the table; what is beyond is read from the log.
+    public static let applierBytesMaximum = 16 << 20
     /// Rows of one page of a list.
     public static let listRowsMaximum = 1_000
     public static let listRowsDefault = 100
@@ -100,13 +108,20 @@ public enum Limits {
     public static let pagesInFlightMaximum = 4
     /// Time for TCP, TLS and the handshake together.
     public static let handshakeTimeout = Span.seconds(5)
-    /// Reconnection: first wait, doubled up to the last, each with jitter.
+    /// Reconnection: first wait, doubled up to the last, each with up to half of it more. The last
+    /// one is short enough that a link which heals is found again within a lease.
     public static let reconnectFirst = Span.milliseconds(100)
-    public static let reconnectLast = Span.seconds(2)
-    /// A link that lived for longer was not refused: the next one is dialled without a wait.
+    public static let reconnectLast = Span.seconds(1)
+    /// A link that stood for longer was not refused: the next one is dialled without a wait, and
+    /// after it the first wait comes again.
     public static let linkStandsAfter = Span.seconds(1)
     /// Connections that are in a TLS handshake at once; a stranger cannot take more.
     public static let pendingHandshakesMaximum = 8
+
+    /// A refused connection is said in the log once in this time, for each reason and address.
+    public static let refusalSpacing = Span.seconds(60)
+    /// Reasons and addresses that are remembered for it; what comes beyond is said together.
+    public static let refusalNotesMaximum = 64
 
     // Retention.
 
@@ -119,6 +134,17 @@ public enum Limits {
     public static let grantWaitMaximum = Span.seconds(70)
     /// An arbiter's answer that takes longer is asked for again.
     public static let arbiterPatience = Span.seconds(1)
+    /// TCP, TLS and the handshake with the witness; while they go on no question can fail.
+    public static let arbiterConnectTimeout = arbiterPatience * 2
+    /// A witness that owes an answer for this long is dialled anew: its host may be gone, and TCP
+    /// would notice that only after ten seconds.
+    public static let arbiterSilenceMaximum = arbiterPatience * 3
+    /// How far the committed mark in `witness.db` may be behind: each write of it is an fsync.
+    public static let witnessMarkInterval = Span.seconds(10)
+    /// Bytes of an answer of etcd that are read: three small keys, or an error's text.
+    public static let etcdAnswerBytesMaximum = 64 << 10
+    /// Transactions of one question to etcd: each failed one has shown what changed in between.
+    public static let etcdRoundsMaximum = 4
     /// How long a switchover may hold writes back until the standby has all of them.
     public static let drainTimeout = Span.seconds(5)
     /// How long a primary that handed over waits for the arbiter to take its lease back.
@@ -130,8 +156,40 @@ public enum Limits {
     /// The longest pause of automatic promotion: a forgotten one must end by itself, whatever a wall
     /// clock did meanwhile.
     public static let pauseMaximum = Span.seconds(86_400)
+    /// Samples of the primary's clock, by which it tells how many seconds the standby is behind: at
+    /// the normal spacing about a minute and a half; beyond it every second sample goes.
+    public static let lagSamplesMaximum = 4_096
     /// A promotion that the veto command stopped is asked about again after this.
     public static let vetoPause = Span.seconds(10)
+
+    // Operations API.
+
+    /// Open connections of probes and scrapers, which are few.
+    public static let operationsConnectionsMaximum = 256
+    /// A connection on which no whole request has come for so long is closed, silent or slow: while
+    /// strangers hold all places, a probe gets one within this.
+    public static let operationsRequestTimeout = Span.seconds(5)
+
+    // Hooks.
+
+    /// Changes of the role that wait for the operator's program: more than this come only from a
+    /// role that changes faster than the program runs, and the newest ones matter.
+    public static let hookEventsMaximum = 16
+    /// Output of a program that is kept: more is nobody's reason.
+    public static let hookOutputBytesMaximum = 64 << 10
+    /// A program's reason that goes into the log and the status.
+    public static let hookLineBytesMaximum = 400
+
+    // Audit trail.
+
+    /// A reason is kept in the audit trail and in the epoch's history, and an actor's name with it.
+    public static let reasonBytesMaximum = 255
+    public static let actorBytesMaximum = 64
+
+    /// Entries that are kept; the oldest go first. Years of operators' commands, some megabytes.
+    public static let auditEntriesMaximum: UInt64 = 100_000
+    /// The newest of them that `history` shows.
+    public static let auditEntriesShown = 100
 
     // Records API.
 

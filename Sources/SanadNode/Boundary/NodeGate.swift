@@ -31,6 +31,9 @@ public protocol NodeGate: AnyObject, Sendable {
     /// Opens a reader of the log, for `/v1/changes` and the log commands. Blocking; one thread.
     func makeLogReader() throws(StoreError) -> LogReader
 
+    /// Tells the node that a read met damage: it says so, and gives up its part in a failover.
+    func found(_ damage: StoreError)
+
     /// Carries out an operator's command on the commit thread and waits for its answer (bounded).
     func control(_ command: ControlCommand) async -> ControlAnswer
 }

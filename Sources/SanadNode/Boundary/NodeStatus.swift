@@ -110,6 +110,10 @@ public struct NodeStatus: Sendable, Codable, Equatable {
     public var tickNanoseconds: UInt64 = 0
     /// A store problem that bars this node from serving or from promotion; nil when all is well.
     public var storeProblem: String?
+    /// Bytes of sealed log that were read again since the start and found sound.
+    public var logVerifiedBytes: UInt64?
+    /// When all sealed log was last found sound, seconds since 1970; nil before the first time.
+    public var logVerifiedUnixSeconds: Int64?
     public var quarantineEntries = 0
     /// `none`, or `present` for a witness or etcd.
     public var arbiter = "none"

@@ -9,9 +9,14 @@ public struct Daemon: Sendable {
     private let configuration: NodeConfiguration
     private let log: Logger
     private let manager: ServiceManager
+    private let reload: ConfigurationReload
 
-    public init(configuration: NodeConfiguration, log: Logger, environment: [String: String]) {
+    public init(
+        configuration: NodeConfiguration, log: Logger, environment: [String: String],
+        reload: ConfigurationReload
+    ) {
         self.configuration = configuration
+        self.reload = reload
         self.log = log
         manager = ServiceManager(environment: environment)
     }
@@ -30,6 +35,8 @@ public struct Daemon: Sendable {
             await node.stop()
             throw error
         }
+        // Only when every address is taken: a daemon that cannot be asked must not lead.
+        node.start()
         log.notice(
             "started",
             [
@@ -93,8 +100,9 @@ public struct Daemon: Sendable {
     private func reload(_ node: RunningNode, _ faces: Faces) async {
         manager.reloading()
         let answer = await node.gate.control(.reload)
+        log.log(level: answer.done ? .notice : .error, "reload: \(answer.message)")
         faces.reloadCertificates(log)
-        log.notice("reload: \(answer.message); other keys need a restart")
+        reload.read(log)
         manager.ready()
     }
 
@@ -152,11 +160,15 @@ private struct Faces {
     }
 
     func reloadCertificates(_ log: Logger) {
-        do {
-            try records.reloadCertificate()
-            try operations.reloadCertificate()
-        } catch {
-            log.error("an HTTP server keeps its old certificate", ["error": "\(error)"])
+        for (key, reload) in [
+            ("records.tls", records.reloadCertificate),
+            ("operations.tls", operations.reloadCertificate),
+        ] {
+            do {
+                try reload()
+            } catch {
+                log.error("reload: \(key) keeps its old certificate", ["error": "\(error)"])
+            }
         }
     }
 

@@ -10,17 +10,22 @@ import Synchronization
 /// not take them must not stop the commit thread, whose lease would run out meanwhile. What does
 /// not fit is dropped and counted.
 public struct LineLog: LogHandler {
-    public var logLevel: Logger.Level
+    /// Of this logger alone; nil for the writer's, which a reload can change.
+    private var ownLevel: Logger.Level?
     public var metadata: Logger.Metadata = [:]
     private let label: String
     private let isJSON: Bool
     private let writer: LineWriter
 
-    public init(label: String, level: Logger.Level, isJSON: Bool, writer: LineWriter) {
+    public init(label: String, isJSON: Bool, writer: LineWriter) {
         self.label = label
-        self.logLevel = level
         self.isJSON = isJSON
         self.writer = writer
+    }
+
+    public var logLevel: Logger.Level {
+        get { ownLevel ?? writer.level }
+        set { ownLevel = newValue }
     }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -82,6 +87,7 @@ public final class LineWriter: Sendable {
         var lines: [String] = []
         var dropped = 0
         var isWriting = false
+        var level = Logger.Level.info
     }
 
     /// A burst of a start or a failover is some dozens of lines.
@@ -93,6 +99,12 @@ public final class LineWriter: Sendable {
     public init() {
         let reference = self
         _ = OwnThread { reference.run() }
+    }
+
+    /// What is written, by every logger that has no level of its own.
+    public var level: Logger.Level {
+        get { state.withLock { $0.level } }
+        set { state.withLock { $0.level = newValue } }
     }
 
     func write(_ line: String) {

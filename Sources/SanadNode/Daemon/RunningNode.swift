@@ -19,17 +19,21 @@ public final class RunningNode: Sendable {
     private let listener: LinkListener?
     private let hooks: HookRunner
     private let arbiter: (any ArbiterClient)?
-    private let thread: OwnThread
-    private let finished: FinishedSignal
+    private let tls: TLSContext
+    private let target: Dialer.Target
+    /// The engine until it has its thread.
+    private let idle: Mutex<EngineHandOver?>
+    private let thread = Mutex<OwnThread?>(nil)
+    private let finished = FinishedSignal()
 
-    /// Opens the store and starts the node; it takes its role as soon as its peer has spoken.
+    /// Opens the store and the link's listener; `start` makes it a node that decides.
     ///
     /// - Throws: `StoreError` or `LinkError`, when the store or the certificates cannot be used.
     public init(_ configuration: NodeConfiguration, log: Logger) throws {
-        let tls = try TLSContext(
-            certificateFile: configuration.link.certificate,
-            privateKeyFile: configuration.link.privateKey,
-            authorityFile: configuration.link.authority)
+        let tls = try LinkCredentials.load(
+            certificate: configuration.link.certificate,
+            privateKey: configuration.link.privateKey, authority: configuration.link.authority,
+            node: configuration.node.name, log: log)
         var options = StoreOptions()
         options.memtableBytes = configuration.store.memtableBytes
         options.segmentBytesTarget = configuration.store.segmentBytes
@@ -67,24 +71,12 @@ public final class RunningNode: Sendable {
         let listener =
             dials
             ? nil
-            : try LinkListener(
-                host: configuration.link.listen.host, port: UInt16(configuration.link.listen.port),
-                context: tls, peers: [configuration.peer.name],
-                accepted: { mailbox.post(.linkConnected($0)) },
-                refused: {
-                    mailbox.post(.linkRefused(String(describing: $0), isRefusal: $0.isRefusal))
-                })
-        let finished = FinishedSignal()
-        let hand = EngineHandOver(engine)
-        thread = OwnThread {
-            hand.engine.run()
-            finished.finish(hand.engine.ending)
-        }
-        dialer?.start(
-            Dialer.Target(
-                host: configuration.peer.address.host,
-                port: UInt16(configuration.peer.address.port),
-                peer: configuration.peer.name), context: tls, mailbox: mailbox)
+            : try Self.listen(configuration, tls, mailbox)
+        idle = Mutex(EngineHandOver(engine))
+        target = Dialer.Target(
+            host: configuration.peer.address.host, port: UInt16(configuration.peer.address.port),
+            peer: configuration.peer.name)
+        self.tls = tls
         self.gate = gate
         self.engineGate = gate
         self.mailbox = mailbox
@@ -92,8 +84,39 @@ public final class RunningNode: Sendable {
         self.listener = listener
         self.hooks = hooks
         self.arbiter = arbiter
-        self.finished = finished
         linkPort = listener?.boundPort
+    }
+
+    private static func listen(
+        _ configuration: NodeConfiguration, _ tls: TLSContext, _ mailbox: Mailbox
+    ) throws -> LinkListener {
+        let address = configuration.link.listen
+        do {
+            return try LinkListener(
+                host: address.host, port: UInt16(address.port), context: tls,
+                peers: [configuration.peer.name],
+                accepted: { mailbox.post(.linkConnected($0)) },
+                refused: { mailbox.post(.linkRefused($0)) })
+        } catch {
+            throw ListenFailure(key: "link.listen", address: "\(address)", error)
+        }
+    }
+
+    /// Starts the commit thread and the link: the node takes its role as soon as its peer, or the
+    /// arbiter, has spoken.
+    public func start() {
+        runEngine()
+        dialer?.start(target, context: tls, mailbox: mailbox)
+    }
+
+    private func runEngine() {
+        guard let hand = idle.withLock({ $0.take() }) else { return }
+        let finished = finished
+        let started = OwnThread {
+            hand.engine.run()
+            finished.finish(hand.engine.ending)
+        }
+        thread.withLock { $0 = started }
     }
 
     /// Returns when the node has ended.
@@ -102,10 +125,12 @@ public final class RunningNode: Sendable {
     /// Stops within `Limits.stopTimeout`: no new writes, those under way are answered.
     public func stop() async {
         mailbox.post(.stop)
+        // The first round of a node that was never started is its last, and closes its store.
+        runEngine()
         _ = await finished.wait()
         dialer?.stop()
         listener?.stop()
-        thread.join()
+        thread.withLock { $0.take() }?.join()
         hooks.stop()
         arbiter?.stop()
     }

@@ -14,9 +14,6 @@ struct Applier {
     private let reader: LogReader
     private let table: RecordTable
 
-    /// Bytes of frames kept in memory for the table.
-    private static let bytesMaximum = 16 << 20
-
     init(table: RecordTable, reader: LogReader, appliedOffset: UInt64) {
         self.table = table
         self.reader = reader
@@ -27,12 +24,12 @@ struct Applier {
     /// Log bytes that wait in memory.
     var waitingBytes: Int { bytes }
 
-    var isFull: Bool { bytes >= Self.bytesMaximum }
+    var isFull: Bool { bytes >= Limits.applierBytesMaximum }
 
     /// A frame that was just appended to the log.
     mutating func add(_ frame: Frame) {
         let expected = frames.last?.header.last.next ?? applied.next
-        guard frame.header.first == expected, bytes < Self.bytesMaximum else { return }
+        guard frame.header.first == expected, bytes < Limits.applierBytesMaximum else { return }
         frames.append(frame)
         bytes += frame.bytes.count
     }

@@ -3,13 +3,23 @@ import SanadCore
 import SanadLink
 import Synchronization
 
-extension LinkError {
-    /// True when one side turned the other away; false when there was nobody, or no network.
-    var isRefusal: Bool {
-        switch code {
-        case .unreachable, .timeout, .closed, .io: false
-        default: true
-        }
+/// How long the dialler waits before it dials again: doubled from the first wait to the last, and the
+/// first again after a link that stood.
+struct Backoff {
+    private var wait = Limits.reconnectFirst
+
+    /// The wait after an attempt that failed.
+    mutating func afterFailure() -> Span {
+        defer { wait = min(wait * 2, Limits.reconnectLast) }
+        return wait
+    }
+
+    /// The wait after a link that has ended: none when it stood, since clients wait for it after a
+    /// switchover. One that ended soon was refused, and would be again.
+    mutating func afterLink(standing span: Span) -> Span {
+        guard span > Limits.linkStandsAfter else { return afterFailure() }
+        wait = Limits.reconnectFirst
+        return .zero
     }
 }
 
@@ -58,8 +68,9 @@ final class Dialer: Sendable {
     }
 
     private func run(_ target: Target, context: TLSContext, mailbox: Mailbox) {
-        var wait = Limits.reconnectFirst
+        var backoff = Backoff()
         while waitUntilWanted() {
+            let wait: Span
             do throws(LinkError) {
                 let connection = try LinkConnection.connect(
                     host: target.host, port: target.port, context: context, peer: target.peer,
@@ -68,19 +79,14 @@ final class Dialer: Sendable {
                 state.withLock { $0.isWanted = false }
                 mailbox.post(.linkConnected(connection))
                 guard waitUntilWanted() else { return }
-                // A link that stood is dialled again at once: after a switchover clients wait for
-                // it. One that ended soon was refused, and would be again.
-                if SystemClock.instant.since(connected) > Limits.linkStandsAfter {
-                    wait = Limits.reconnectFirst
-                    continue
-                }
+                wait = backoff.afterLink(standing: SystemClock.instant.since(connected))
             } catch {
-                mailbox.post(.linkRefused(String(describing: error), isRefusal: error.isRefusal))
+                mailbox.post(.linkRefused(error))
+                wait = backoff.afterFailure()
             }
             // Jitter keeps two nodes that lost each other at one moment from colliding for ever.
             let jitter = Span(nanoseconds: .random(in: 0...wait.nanoseconds / 2))
             guard pause(wait + jitter) else { return }
-            wait = min(wait * 2, Limits.reconnectLast)
         }
     }
 

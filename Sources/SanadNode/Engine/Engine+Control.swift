@@ -89,7 +89,10 @@ extension Engine {
         // Who reads the answer and then the status sees what the answer says.
         statusPublished = .zero
         publishStatus()
-        for (command, answer) in settled { command.reply.resume(returning: answer) }
+        for (command, answer) in settled {
+            auditOutcome(of: command.request, answer)
+            command.reply.resume(returning: answer)
+        }
     }
 
     private func outcome(of command: WaitingCommand) -> ControlAnswer? {
@@ -135,7 +138,9 @@ extension Engine {
 
     func refuseCommands(_ reason: String) {
         for command in waiting {
-            command.reply.resume(returning: ControlAnswer(done: false, message: reason))
+            let answer = ControlAnswer(done: false, message: reason)
+            auditOutcome(of: command.request, answer)
+            command.reply.resume(returning: answer)
         }
         waiting.removeAll()
     }
@@ -183,9 +188,15 @@ extension Engine {
                 + (entry.isOverride ? " (operator's override)" : "")
         }
         do throws(StoreError) {
-            lines += try store.nodeDatabase.audit(limit: 100).map { entry in
+            let entries = try store.nodeDatabase.audit(limit: Limits.auditEntriesShown)
+            lines += entries.map { entry in
                 "audit \(entry.number) at \(WallTime.text(milliseconds: entry.wallMilliseconds)) "
                     + "by \(entry.actor): \(entry.action): \(entry.detail)"
+            }
+            if let oldest = entries.last, oldest.number > 1 {
+                lines.append(
+                    "audit: entries before \(oldest.number) are not shown; "
+                        + "node.db keeps the last \(Limits.auditEntriesMaximum)")
             }
         } catch {
             return ControlAnswer(done: false, message: "history is not readable: \(error)")
@@ -226,7 +237,8 @@ extension Engine {
             try store.nodeDatabase.appendAudit(
                 wallMilliseconds: now.wallMilliseconds, actor: actor,
                 action: "discard-quarantine",
-                detail: "\(entry.file), \(entry.transactionCount) transactions: \(reason)")
+                detail: "epoch \(replica.record.epoch): \(entry.file), "
+                    + "\(entry.transactionCount) transactions: \(reason)")
             try store.log.discardQuarantine(entry)
             quarantineEntries = try store.nodeDatabase.quarantine().count
             return ControlAnswer(
@@ -249,6 +261,18 @@ extension Engine {
         } catch {
             log.error("the audit trail cannot be written", ["error": "\(error)"])
             return false
+        }
+    }
+
+    /// How a command ended, as its caller is told; the command itself has its entry already.
+    private func auditOutcome(of request: OperatorRequest, _ answer: ControlAnswer) {
+        do throws(StoreError) {
+            try store.nodeDatabase.appendAudit(
+                wallMilliseconds: now.wallMilliseconds, actor: request.actor,
+                action: "\(request.name) \(answer.done ? "done" : "not done")",
+                detail: "epoch \(replica.record.epoch): \(answer.message)")
+        } catch {
+            log.error("the audit trail cannot be written", ["error": "\(error)"])
         }
     }
 }

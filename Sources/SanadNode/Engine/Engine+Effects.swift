@@ -13,10 +13,10 @@ extension Engine {
         for effect in round {
             do throws(StoreError) {
                 try perform(effect)
-            } catch  where error.code == .corrupt || error.code == .notHeld {
-                // Damage in old log is named and not served; the process stays, to say so.
+            } catch  where Self.isForOperator(error) {
+                // A restart would find the same: the process stays, to say so.
                 followUps.append(.storeFailed(String(describing: error)))
-                dropLink(reason: "the log cannot be read")
+                dropLink(reason: "the store needs an operator")
                 break
             } catch {
                 fatalProblem = String(describing: error)
@@ -29,6 +29,14 @@ extension Engine {
         if effects.isEmpty {
             round.removeAll(keepingCapacity: true)
             swap(&round, &effects)
+        }
+    }
+
+    /// Damage in old log, which is named and not served, and a fork behind what is applied.
+    private static func isForOperator(_ error: StoreError) -> Bool {
+        switch error.code {
+        case .corrupt, .notHeld, .appliedBeyondFork: true
+        default: false
         }
     }
 
@@ -100,20 +108,33 @@ extension Engine {
 
     private func roleChanged(_ role: Role, _ reason: String) {
         roleChanges += 1
-        if role == .primary, let heard = replica.peerHeard, replica.record.inSync.count == 1 {
-            lastPromotion = now.instant.since(heard)
-        }
+        let promotion = role == .primary ? automaticPromotion : nil
+        if let promotion { lastPromotion = promotion }
+        lastRole = role
         var metadata: Logger.Metadata = [
             "role": "\(role.rawValue)", "epoch": "\(replica.record.epoch)", "reason": "\(reason)",
             "log.position": "\(replica.logEnd)",
         ]
-        if let lastPromotion, role == .primary {
-            metadata["since.last.heartbeat.seconds"] = "\(lastPromotion.seconds)"
-        }
+        if let promotion { metadata["since.last.heartbeat.seconds"] = "\(promotion.seconds)" }
         log.notice("role changed", metadata)
         statusPublished = .zero
         helpers.tellRole?(
             RoleEvent(role: role, epoch: replica.record.epoch, reason: reason))
+    }
+
+    /// How long nobody led before this standby took the role by itself; nil for a role that an
+    /// operator gave, that was handed over, or that this node had before.
+    private var automaticPromotion: Span? {
+        let isByOperator = waiting.contains { command in
+            switch command.request.action {
+            case .promote, .runAlone: true
+            default: false
+            }
+        }
+        guard lastRole == .standby, !isByOperator, replica.record.inSync.count == 1 else {
+            return nil
+        }
+        return replica.peerHeard.map { now.instant.since($0) }
     }
 
     private func write(_ report: Report) {

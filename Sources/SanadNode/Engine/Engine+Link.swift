@@ -36,6 +36,18 @@ extension Engine {
         feed(.linkUp)
     }
 
+    /// A connection that did not come to stand: counted when somebody was turned away, and said
+    /// when it is news. A stranger at the port does not change what is said of a link that stands.
+    func linkRefused(_ error: LinkError) {
+        let reason = String(describing: error)
+        if error.isRefusal { linkTotals.refusals += 1 }
+        // A peer that is away is said once, not every minute.
+        let isKnown = !error.isRefusal && linkTotals.lastError == reason
+        if link == nil { linkTotals.lastError = reason }
+        guard !isKnown, refusals.isNews(error, at: now.instant) else { return }
+        log.warning(link == nil ? "no link" : "a connection was refused", ["reason": "\(reason)"])
+    }
+
     /// Closes the link, tells the replica, and lets the dialler try again.
     func dropLink(reason: String, redial: Bool = true) {
         guard let connection = link else { return }

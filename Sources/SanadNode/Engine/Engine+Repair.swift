@@ -105,8 +105,13 @@ extension Engine {
 
     private func loadPage(_ rows: [UInt8]) throws(StoreError) {
         guard let page = decode(rows) else { return }
-        try store.load(page)
-        followUps.append(.pageLoaded(cursor: try store.loadProgress()?.cursor))
+        do throws(StoreError) {
+            try store.load(page)
+            followUps.append(.pageLoaded(cursor: try store.loadProgress()?.cursor))
+        } catch  where error.code == .conflict || error.code == .staleRows {
+            // Nothing is lost or damaged: what was loaded stays, and a start goes on behind it.
+            startAnew("a page of the snapshot does not follow what was loaded: \(error)")
+        }
     }
 
     private func decode(_ rows: [UInt8]) -> RecordPage? {
@@ -130,7 +135,23 @@ extension Engine {
 
     // MARK: Rows for the standby
 
-    func snapshotOpened(_ session: UInt64, _ base: Position) {
+    func snapshotRead(_ answer: SnapshotAnswer, session: UInt64) {
+        switch answer {
+        case .page(let page):
+            feed(
+                .pageRead(
+                    session: session, page.bytes, last: page.lastName,
+                    readAt: page.position.sequence, isLast: page.isLast))
+        case .rows(let page):
+            feed(
+                .recordsRead(session: session, page.bytes, readAt: page.position.sequence))
+        case .base(let base): snapshotOpened(session, base)
+        // What could not be read for a link that has ended means nothing to the one that stands.
+        case .failure(let error): if session == replica.session { snapshotFailed(error) }
+        }
+    }
+
+    private func snapshotOpened(_ session: UInt64, _ base: Position) {
         do throws(StoreError) {
             let offset = try Self.offset(after: base.sequence, store, reader)
             feed(.snapshotOpened(session: session, base: base, offset: offset))
@@ -139,12 +160,33 @@ extension Engine {
         }
     }
 
-    func snapshotFailed(_ error: StoreError) {
+    private func snapshotFailed(_ error: StoreError) {
         guard error.code == .corrupt else {
             log.error("the record table cannot be read for the peer", ["error": "\(error)"])
             return dropLink(reason: "the record table cannot be read for the peer: \(error)")
         }
+        storeDamaged(error)
+    }
+
+    // MARK: Damage
+
+    func startScrubbing() {
+        let (mailbox, log) = (mailbox, log)
+        do throws(StoreError) {
+            try scrubber.start { error in
+                if error.code == .corrupt { return mailbox.post(.storeDamaged(error)) }
+                log.error("old log cannot be verified", ["error": "\(error)"])
+            }
+        } catch {
+            log.error("old log is not verified", ["error": "\(error)"])
+        }
+    }
+
+    /// What any reader met: the same damage is met again and again, and is said once.
+    func storeDamaged(_ error: StoreError) {
+        guard replica.storeProblem == nil else { return }
         feed(.storeFailed(String(describing: error)))
+        statusPublished = .zero
     }
 
     // MARK: A new store
@@ -152,8 +194,12 @@ extension Engine {
     private func emptyStore(_ keepsOld: Bool, _ reason: String) throws(StoreError) {
         try store.planReseed(
             keepOld: keepsOld, reason: reason, wallMilliseconds: now.wallMilliseconds)
+        startAnew("an empty store: \(reason)")
+    }
+
+    private func startAnew(_ reason: String) {
         restartReason = reason
-        dropLink(reason: "this node starts anew with an empty store: \(reason)", redial: false)
+        dropLink(reason: "this node starts anew: \(reason)", redial: false)
     }
 
     // MARK: Retention
@@ -164,6 +210,8 @@ extension Engine {
         retentionDue = now.instant + Limits.retentionInterval
         do throws(StoreError) {
             try removeSegments()
+        } catch  where error.code == .corrupt {
+            storeDamaged(error)
         } catch {
             log.error("old log cannot be removed", ["error": "\(error)"])
         }

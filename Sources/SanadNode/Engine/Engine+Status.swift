@@ -84,6 +84,9 @@ extension Engine {
         status.commitQueueRequests = mailbox.waitingRequests + backlog.count - backlogStart
         status.tickNanoseconds = now.instant.nanoseconds
         status.storeProblem = replica.storeProblem ?? fatalProblem
+        let verified = scrubber.progress
+        status.logVerifiedBytes = verified.bytes
+        status.logVerifiedUnixSeconds = verified.lastPassUnixSeconds
         status.quarantineEntries = quarantineEntries
         status.certificateExpiresUnixSeconds = gate.certificateExpiresUnixSeconds()
         status.diskFreeBytes = gate.diskFreeBytes()

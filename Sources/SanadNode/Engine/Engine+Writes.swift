@@ -60,7 +60,9 @@ extension Engine {
             if isConditional,
                 let outcome = early(&request, sequence: encoder.last.next)
             {
-                request.outbox.deliver([.init(ticket: request.ticket, outcome: outcome)])
+                request.outbox.deliver([
+                    .init(ticket: request.ticket, outcome: ifStillPrimary(outcome))
+                ])
                 continue
             }
             let sequence = encoder.append(request.transaction)
@@ -88,6 +90,13 @@ extension Engine {
         return bytes
     }
 
+    /// An answer from the records counts only while the lease holds: after a pause another primary
+    /// may have written since, as before an acknowledgement.
+    private func ifStillPrimary(_ outcome: WriteOutcome) -> WriteOutcome {
+        guard !replica.isWritable(at: SystemClock.instant) else { return outcome }
+        return .notPrimary(gate.primaryHint, reason: "this primary's lease has run out")
+    }
+
     /// The outcome of a write that does not enter the log: a condition fails, or it did before.
     private func early(_ request: inout WriteRequest, sequence: Sequence) -> WriteOutcome? {
         do throws(StoreError) {
@@ -101,8 +110,14 @@ extension Engine {
             }
             return nil
         } catch {
-            return .failed(reason: String(describing: error))
+            return failed(error)
         }
+    }
+
+    /// The frame under way is finished first; what the damage means is decided after it.
+    private func failed(_ error: StoreError) -> WriteOutcome {
+        if error.code == .corrupt { mailbox.post(.storeDamaged(error)) }
+        return .failed(reason: String(describing: error))
     }
 
     private func repeated(_ key: String) throws(StoreError) -> WriteOutcome? {
@@ -127,7 +142,7 @@ extension Engine {
                 current = try conditions.current(
                     collection: condition.collection, key: condition.key, table: store.table)
             } catch {
-                return .failed(reason: String(describing: error))
+                return failed(error)
             }
             let holds =
                 switch condition.expectation {

@@ -47,6 +47,7 @@ final class Engine {
     let onLinkClosed: @Sendable () -> Void
     let helpers: EngineHelpers
     let snapshots: SnapshotWorker
+    let scrubber: LogScrubber
 
     var replica: Replica
     var applier: Applier
@@ -63,6 +64,7 @@ final class Engine {
     /// What the last read of the link brought, kept for its capacity.
     var inbound: [InboundPacket] = []
     var linkTotals = LinkTotals()
+    var refusals = RefusalNotes()
 
     /// Writes taken from the mailbox and not yet in a frame.
     var backlog: [WriteRequest] = []
@@ -77,6 +79,8 @@ final class Engine {
     var statusPublished = Instant.zero
     var publishedMarks: [Sequence] = []
     var roleChanges: UInt64 = 0
+    /// The role before the change that is being told.
+    var lastRole = Role.unconfirmed
     var commits: UInt64 = 0
     var transactions: UInt64 = 0
     var lastPromotion: Span?
@@ -110,6 +114,7 @@ final class Engine {
         self.helpers = helpers
         reader = store.log.makeReader()
         snapshots = try SnapshotWorker(table: store.table, mailbox: mailbox)
+        scrubber = LogScrubber(log: store.log)
         idempotency = try IdempotencyMemory(table: store.table)
         now = SystemClock.now
         let (recovered, appliedOffset) = try Self.recover(
@@ -125,6 +130,7 @@ final class Engine {
     /// Runs until it is stopped or its disk fails. Called on the engine's own thread.
     func run() {
         snapshots.start()
+        startScrubbing()
         // A start finds log that the table lacks; whoever asks how far it is gets the truth.
         feed(.applied(applier.applied, offset: applier.appliedOffset))
         do throws(StoreError) { try resumePause() } catch {
@@ -149,7 +155,7 @@ final class Engine {
     }
 
     /// Everything that follows from this round's inputs: ship, append, acknowledge, publish.
-    private func finishRound() {
+    func finishRound() {
         flushLink()
         flushAppends()
         flushLink()
@@ -186,18 +192,12 @@ final class Engine {
     private func handle(_ event: EngineEvent) {
         switch event {
         case .linkConnected(let connection): linkConnected(connection)
-        case .linkRefused(let reason, let isRefusal):
-            if isRefusal { linkTotals.refusals += 1 }
-            // A peer that is away is said once, not at every attempt; a stranger at the port does
-            // not change what is said of a link that stands.
-            guard link == nil, linkTotals.lastError != reason else { return }
-            linkTotals.lastError = reason
-            log.warning("no link", ["reason": "\(reason)"])
+        case .linkRefused(let error): linkRefused(error)
         case .tableHasRoom: break
         case .input(let input): feed(input)
-        case .snapshotBase(let session, let base): snapshotOpened(session, base)
-        case .snapshotFailed(let error): snapshotFailed(error)
+        case .snapshotRead(let answer, let session): snapshotRead(answer, session: session)
         case .tableFailed(let problem): fatalProblem = problem
+        case .storeDamaged(let error): storeDamaged(error)
         case .control(let command, let continuation): answer(command, continuation)
         case .stop:
             stopDeadline = now.instant + Limits.stopTimeout
@@ -358,6 +358,7 @@ final class Engine {
         }
         refuseCommands("the node is stopping; see the log for the outcome")
         link?.close()
+        scrubber.stop()
         snapshots.stop()
         store.close()
         board.update { status in

@@ -64,6 +64,8 @@ final class EngineGate: NodeGate {
 
     func makeLogReader() throws(StoreError) -> LogReader { log }
 
+    func found(_ damage: StoreError) { mailbox.post(.storeDamaged(damage)) }
+
     func control(_ command: ControlCommand) async -> ControlAnswer {
         if command == .reload { return reload() }
         guard !isClosed.load(ordering: .relaxed) else {

@@ -6,15 +6,16 @@ import Synchronization
 /// What other threads tell the engine, beside writes.
 enum EngineEvent: Sendable {
     case linkConnected(LinkConnection)
-    /// `isRefusal`: somebody was turned away, as against nobody being there.
-    case linkRefused(String, isRefusal: Bool)
+    /// A connection that did not come to stand.
+    case linkRefused(LinkError)
     case tableHasRoom
     /// What another thread found out for the replica.
     case input(Input)
-    /// A snapshot of the record table can begin at this boundary of the log.
-    case snapshotBase(session: UInt64, Position)
-    case snapshotFailed(StoreError)
+    /// What the snapshot worker was asked for, and during which session.
+    case snapshotRead(SnapshotAnswer, session: UInt64)
     case tableFailed(String)
+    /// What was written once is no longer there, or is not what was written.
+    case storeDamaged(StoreError)
     case control(ControlCommand, CheckedContinuation<ControlAnswer, Never>)
     case stop
 }

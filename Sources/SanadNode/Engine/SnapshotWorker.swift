@@ -2,10 +2,20 @@ import SanadCore
 import SanadStore
 import Synchronization
 
+/// What the snapshot worker has found.
+enum SnapshotAnswer: Sendable {
+    case page(RecordPage)
+    case rows(RecordPage)
+    /// A snapshot of the record table can begin at this boundary of the log.
+    case base(Position)
+    case failure(StoreError)
+}
+
 /// Reads the record table for a peer, on a thread of its own: the commit thread never waits for
 /// pages of a table of any size.
 ///
 /// At most one page and one list of names are asked for at a time; the replica's rules see to that.
+/// Each answer bears the session for which it was asked: the link may have ended meanwhile.
 final class SnapshotWorker: Sendable {
     private enum Work: Sendable {
         case page(after: [UInt8]?)
@@ -55,9 +65,6 @@ final class SnapshotWorker: Sendable {
         add(Job(session: session, work: .rows(names)))
     }
 
-    /// Bytes of the table, about, for a progress report.
-    func estimatedBytes() -> UInt64? { (try? reader.estimate())?.bytes }
-
     private func add(_ job: Job) {
         state.withLock { $0.jobs.append(job) }
         wake.raise()
@@ -65,38 +72,30 @@ final class SnapshotWorker: Sendable {
 
     private func run() {
         while true {
-            let next: Job? = state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
+            let next = state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
             if state.withLock({ $0.isStopping }) { return }
             guard let next else {
                 wake.wait(nanoseconds: nil)
                 continue
             }
-            do throws(StoreError) {
-                mailbox.post(try perform(next))
-            } catch {
-                mailbox.post(.snapshotFailed(error))
-            }
+            mailbox.post(.snapshotRead(perform(next.work), session: next.session))
         }
     }
 
-    private func perform(_ job: Job) throws(StoreError) -> EngineEvent {
-        let session = job.session
-        switch job.work {
-        case .page(let name):
-            let page = try reader.page(after: name, maximumBytes: Limits.seedPageBytes)
-            return .input(
-                .pageRead(
-                    session: session, page.bytes, last: page.lastName,
-                    readAt: page.position.sequence, isLast: page.isLast))
-        case .rows(let names):
-            flush()
-            let page = try reader.rows(names: names)
-            return .input(
-                .recordsRead(
-                    session: session, page.bytes, readAt: page.position.sequence))
-        case .open:
-            flush()
-            return .snapshotBase(session: session, table.flushedPosition)
+    private func perform(_ work: Work) -> SnapshotAnswer {
+        do throws(StoreError) {
+            switch work {
+            case .page(let name):
+                return .page(try reader.page(after: name, maximumBytes: Limits.seedPageBytes))
+            case .rows(let names):
+                flush()
+                return .rows(try reader.rows(names: names))
+            case .open:
+                flush()
+                return .base(table.flushedPosition)
+            }
+        } catch {
+            return .failure(error)
         }
     }
 

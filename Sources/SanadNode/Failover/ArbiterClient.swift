@@ -7,7 +7,7 @@ protocol ArbiterClient: AnyObject, Sendable {
     /// Queues a question; the outcome comes back through the `ArbiterDelivery` that the client was
     /// made with, on any thread, at most once per question.
     ///
-    /// A question that is not answered within `ArbiterLimits.patience` ends with a failure, and a
+    /// A question that is not answered within `Limits.arbiterPatience` ends with a failure, and a
     /// later answer to it is thrown away: it may have taken effect, or may yet. A question that
     /// waits is replaced by a newer one of its kind; then nothing was asked, and nothing is heard.
     func ask(_ request: ArbiterRequest)

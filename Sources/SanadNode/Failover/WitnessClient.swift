@@ -30,7 +30,7 @@ final class WitnessClient: ArbiterClient {
     ///   - deliver: is called on the client's thread, and must not block.
     init(
         host: String, port: UInt16, witness: NodeName, tls: TLSContext,
-        patience: Span = ArbiterLimits.patience, silence: Span = ArbiterLimits.silenceMaximum,
+        patience: Span = Limits.arbiterPatience, silence: Span = Limits.arbiterSilenceMaximum,
         log: Logger, deliver: @escaping ArbiterDelivery
     ) {
         inbox = Mutex(Inbox(queue: ArbiterQueue(patience: patience)))
@@ -123,13 +123,13 @@ private final class WitnessConversation {
             do throws(LinkError) {
                 let connection = try LinkConnection.connect(
                     host: target.host, port: target.port, context: tls, peer: target.witness,
-                    timeout: ArbiterLimits.connectTimeout)
+                    timeout: Limits.arbiterConnectTimeout)
                 let began = SystemClock.instant
                 log.notice("the witness is connected", ["witness": "\(target.witness)"])
                 let ending = converse(over: connection)
                 connection.close()
                 if client.isStopping { return }
-                if SystemClock.instant.since(began) >= ArbiterLimits.steadyAfter {
+                if SystemClock.instant.since(began) >= Limits.reconnectLasting {
                     backoff = Limits.reconnectFirst
                 }
                 ended(ending)

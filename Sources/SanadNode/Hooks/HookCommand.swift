@@ -21,10 +21,6 @@ struct HookCommand: Sendable {
         var lastLine: String
     }
 
-    /// Output that is kept: more is nobody's reason.
-    static let outputBytesMaximum = 64 << 10
-    /// A reason that goes into the log and the status.
-    static let lineBytesMaximum = 400
     /// Between two looks at the process: it may end without closing its output, which a child of its
     /// own can hold open.
     private static let lookMilliseconds: Int32 = 20
@@ -122,7 +118,7 @@ private struct HookOutput {
             }
             bytes.append(contentsOf: chunk[..<count])
             // The last line is the one that counts: the oldest bytes go.
-            bytes.removeFirst(max(0, bytes.count - HookCommand.outputBytesMaximum))
+            bytes.removeFirst(max(0, bytes.count - Limits.hookOutputBytesMaximum))
         }
     }
 
@@ -130,7 +126,7 @@ private struct HookOutput {
         let line = bytes.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
             .last { line in line.contains { $0 > UInt8(ascii: " ") } }
         guard let line else { return "" }
-        let text = String(decoding: line.prefix(HookCommand.lineBytesMaximum), as: UTF8.self)
+        let text = String(decoding: line.prefix(Limits.hookLineBytesMaximum), as: UTF8.self)
         return String(text.drop { $0 == " " || $0 == "\t" })
     }
 }

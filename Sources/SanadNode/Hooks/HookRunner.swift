@@ -4,9 +4,6 @@ import SanadCore
 /// The operator's two programs: one is asked before this node promotes itself, the other is told
 /// of every change of its role. Neither is waited for by the commit thread.
 final class HookRunner: Sendable {
-    /// Changes of the role that wait for their turn; more than this come only from a role that
-    /// changes faster than the program runs, and the newest ones matter.
-    static let eventsMaximum = 16
     /// At the node's end, how long a program that runs may still take.
     static let stopPatience = Span.seconds(2)
 
@@ -46,7 +43,7 @@ final class HookRunner: Sendable {
         }
         events = hooks.eventCommand.map { path in
             let command = HookCommand(path: path, timeout: hooks.timeout)
-            return HookQueue(capacity: Self.eventsMaximum) { event, turn in
+            return HookQueue(capacity: Limits.hookEventsMaximum) { event, turn in
                 let result = command.run(Self.arguments(event, node)) { turn.isCancelled }
                 guard let problem = Self.problem(result, command) else { return }
                 log.warning("the event command failed", ["reason": "\(problem)"])

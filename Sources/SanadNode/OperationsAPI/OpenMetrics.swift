@@ -177,6 +177,17 @@ enum OpenMetrics {
             "Time since the commit thread's last round.", view.age(of: status.tickNanoseconds))
         page.gauge(
             "sanad_store_ok", "0 when the store has a problem.", status.storeProblem == nil)
+        if let bytes = status.logVerifiedBytes {
+            page.add(
+                "sanad_log_verified_bytes", .counter, unit: "bytes",
+                "Sealed log that was read again and found sound.",
+                samples: [Sample(suffix: "_total", value: "\(bytes)")])
+        }
+        if let seconds = status.logVerifiedUnixSeconds {
+            page.gauge(
+                "sanad_log_verified_timestamp_seconds", unit: "seconds",
+                "When all sealed log was last found sound, since 1970.", Double(seconds))
+        }
         page.gauge(
             "sanad_quarantine_entries", "Pieces of log in quarantine.",
             UInt64(max(0, status.quarantineEntries)))

@@ -6,6 +6,7 @@ import HummingbirdTLS
 public import Logging
 import NIOCore
 import NIOPosix
+import SanadCore
 import ServiceLifecycle
 
 /// Where the operations API listens.
@@ -29,9 +30,6 @@ public struct OperationsServerOptions: Sendable {
 /// Its answers come from the published status, so that neither a stuck disk nor a full commit
 /// queue can hang a probe.
 public final class OperationsServer: Sendable {
-    /// Probes and scrapers are few.
-    private static let connectionsMaximum = 256
-
     /// The TCP port that it listens on.
     public let port: Int
     private let services: ServiceGroup
@@ -40,7 +38,7 @@ public final class OperationsServer: Sendable {
 
     /// Starts to listen and serves until `shutdown`.
     ///
-    /// - Throws: when the address is in use.
+    /// - Throws: when the address is in use; the error names the configuration key.
     public static func start(
         gate: any NodeGate, options: OperationsServerOptions, logger: Logger
     ) async throws -> OperationsServer {
@@ -78,7 +76,8 @@ public final class OperationsServer: Sendable {
         let (ports, continuation) = AsyncThrowingStream<Int, any Error>.makeStream()
         let http = HTTPServerBuilder.http1(
             configuration: .init(
-                idleTimeout: .seconds(60),
+                // It counts to the whole head of a request, however many bytes of it come.
+                idleTimeout: TimeAmount(Limits.operationsRequestTimeout),
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: 8 << 10, maxHeaderListSize: 16 << 10,
                     maxHeaderFieldCount: 100)))
@@ -91,7 +90,8 @@ public final class OperationsServer: Sendable {
             } ?? http,
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port),
-                availableConnectionsDelegate: .maximum(connectionsMaximum, logger: logger)),
+                availableConnectionsDelegate: .maximum(
+                    Limits.operationsConnectionsMaximum, logger: logger)),
             onServerRunning: { channel in
                 continuation.yield(channel.localAddress?.port ?? options.port)
             },
@@ -108,10 +108,15 @@ public final class OperationsServer: Sendable {
                 throw error
             }
         }
-        for try await port in ports {
-            return OperationsServer(
-                port: port, services: services, running: running,
-                certificate: options.certificate)
+        do {
+            for try await port in ports {
+                return OperationsServer(
+                    port: port, services: services, running: running,
+                    certificate: options.certificate)
+            }
+        } catch {
+            throw ListenFailure(
+                key: "operations.listen", address: "\(options.host):\(options.port)", error)
         }
         throw CancellationError()
     }

@@ -25,10 +25,6 @@ private struct CommandBody: Decodable {
 }
 
 extension RecordsConnection {
-    /// A reason is kept in the audit trail, and an actor's name with it.
-    private static let reasonBytesMaximum = 255
-    private static let actorBytesMaximum = 64
-
     func performControl() {
         switch target.route {
         case .seal: carryOut(.sealSegment)
@@ -55,13 +51,13 @@ extension RecordsConnection {
         }
         let reason = request.reason ?? ""
         let actor = request.actor ?? "control socket"
-        guard reason.utf8.count <= Self.reasonBytesMaximum,
-            actor.utf8.count <= Self.actorBytesMaximum
+        guard reason.utf8.count <= Limits.reasonBytesMaximum,
+            actor.utf8.count <= Limits.actorBytesMaximum
         else {
             return fail(
                 .badRequest(
-                    "A reason has at most \(Self.reasonBytesMaximum) bytes, an actor "
-                        + "\(Self.actorBytesMaximum)."))
+                    "A reason has at most \(Limits.reasonBytesMaximum) bytes, an actor "
+                        + "\(Limits.actorBytesMaximum)."))
         }
         if name == "discard-quarantine" {
             guard let number = request.number, !reason.isEmpty else {

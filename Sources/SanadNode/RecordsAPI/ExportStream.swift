@@ -63,6 +63,7 @@ final class ExportStream: Sendable {
             if chunk.readableBytes > 0 { _ = sendChunk(chunk) }
             return { self.send { $0.endExport() } }
         } catch {
+            pool.tell(of: error)
             return { self.send { $0.abortExport(.store(error)) } }
         }
     }

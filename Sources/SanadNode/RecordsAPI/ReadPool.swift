@@ -51,6 +51,7 @@ final class ReadPool: Sendable {
                 guard state == .active else { throw ReadPoolError.stopping }
                 return try work(self)
             }
+            if case .failure(let error) = result { self.tell(of: error) }
             self.waiting.subtract(1, ordering: .relaxed)
             eventLoop.execute { then(result) }
         }
@@ -70,6 +71,11 @@ final class ReadPool: Sendable {
             end()
         }
         return true
+    }
+
+    /// Damage that a reader meets is the node's business, not of one answer.
+    func tell(of error: any Error) {
+        if let error = error as? StoreError, error.code == .corrupt { gate.found(error) }
     }
 
     private static func enter(_ counter: borrowing Atomic<Int>, maximum: Int) -> Bool {

@@ -33,7 +33,7 @@ public final class RecordsServer: Sendable {
     /// Opens the listeners and serves until `shutdown`.
     ///
     /// - Throws: when an address is in use, or what stands at the control socket's path is not a
-    ///   socket.
+    ///   socket; the error names the configuration key.
     public static func start(
         gate: any NodeGate, options: RecordsServerOptions, logger: Logger
     ) async throws -> RecordsServer {
@@ -48,13 +48,7 @@ public final class RecordsServer: Sendable {
             }
             let open = ConnectionCount(maximum: options.limits.connections)
             let bootstrap = Bootstrap(group: group, loops: loops, open: open)
-            var listeners = [
-                try await bootstrap.listener(isControl: false, certificate: options.certificate)
-                    .bind(host: options.host, port: options.port).get()
-            ]
-            if let path = options.controlSocketPath {
-                listeners.append(try await bootstrap.controlListener(path))
-            }
+            let listeners = try await bootstrap.listen(options)
             return RecordsServer(
                 group: group, listeners: listeners, loops: loops, reads: reads, open: open,
                 options: options)
@@ -160,6 +154,25 @@ private struct Bootstrap: Sendable {
             }
     }
 
+    /// Opens all listeners, or none.
+    func listen(_ options: RecordsServerOptions) async throws -> [any Channel] {
+        let records: any Channel
+        do {
+            records = try await listener(isControl: false, certificate: options.certificate)
+                .bind(host: options.host, port: options.port).get()
+        } catch {
+            throw ListenFailure(
+                key: "records.listen", address: "\(options.host):\(options.port)", error)
+        }
+        guard let path = options.controlSocketPath else { return [records] }
+        do {
+            return [records, try await controlListener(path)]
+        } catch {
+            try? await records.close()
+            throw ListenFailure(key: "control.socket", address: path, error)
+        }
+    }
+
     /// Listens on a Unix domain socket, for its owner and group: whoever may operate the node is
     /// in the daemon's group. A socket that an earlier process left is replaced.
     func controlListener(_ path: String) async throws -> any Channel {
@@ -168,11 +181,13 @@ private struct Bootstrap: Sendable {
             channel = try await listener(isControl: true, certificate: nil)
                 .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
         } catch is UnixDomainSocketPathWrongType {
-            throw RecordsServerError.notASocket(path: path)
+            throw RecordsServerError.notASocket
         }
         // Until then the file's own mode lets nobody but the owner connect.
         guard chmod(path, 0o660) == 0 else {
-            throw RecordsServerError.controlSocket(path: path, systemCode: errno)
+            let code = errno
+            try? await channel.close()
+            throw IOError(errnoCode: code, reason: "chmod")
         }
         return channel
     }

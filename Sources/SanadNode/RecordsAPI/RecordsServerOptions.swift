@@ -45,15 +45,9 @@ public struct RecordsServerLimits: Sendable {
 /// Why the records API cannot start.
 public enum RecordsServerError: Error, Sendable, CustomStringConvertible {
     /// What stands at the control socket's path is no socket; it is left alone.
-    case notASocket(path: String)
-    case controlSocket(path: String, systemCode: Int32)
+    case notASocket
 
-    public var description: String {
-        switch self {
-        case .notASocket(let path): "\(path) exists and is not a socket; it is left alone"
-        case .controlSocket(let path, let code): "control socket \(path): system error \(code)"
-        }
-    }
+    public var description: String { "what stands there is not a socket, and is left alone" }
 }
 
 extension TimeAmount {

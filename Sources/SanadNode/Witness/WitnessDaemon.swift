@@ -9,11 +9,14 @@ public struct WitnessDaemon: Sendable {
     private let configuration: WitnessConfiguration
     private let log: Logger
     private let manager: ServiceManager
+    private let reload: ConfigurationReload
 
     public init(
-        configuration: WitnessConfiguration, log: Logger, environment: [String: String]
+        configuration: WitnessConfiguration, log: Logger, environment: [String: String],
+        reload: ConfigurationReload
     ) {
         self.configuration = configuration
+        self.reload = reload
         self.log = log
         manager = ServiceManager(environment: environment)
     }
@@ -89,13 +92,18 @@ public struct WitnessDaemon: Sendable {
 
     private func reload(_ node: WitnessNode, _ server: OperationsServer) {
         manager.reloading()
-        do {
-            try node.reloadCertificates()
-            try server.reloadCertificate()
-            log.notice("reload: certificates were read again; other keys need a restart")
-        } catch {
-            log.error("the old certificates stay in use", ["error": "\(error)"])
+        for (key, reload) in [
+            ("link.certificate", node.reloadCertificates),
+            ("operations.tls", server.reloadCertificate),
+        ] {
+            do {
+                try reload()
+                log.notice("reload: \(key) was read again")
+            } catch {
+                log.error("reload: \(key) keeps its old certificate", ["error": "\(error)"])
+            }
         }
+        reload.read(log)
         manager.ready()
     }
 

@@ -207,7 +207,7 @@ final class WitnessLoop {
     }
 
     private func saveMarkIfDue(_ now: Instant) {
-        guard let since = markStaleSince, now >= since + ArbiterLimits.markInterval else { return }
+        guard let since = markStaleSince, now >= since + Limits.witnessMarkInterval else { return }
         _ = save(now)
     }
 

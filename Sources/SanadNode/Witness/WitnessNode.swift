@@ -19,10 +19,10 @@ public final class WitnessNode: Sendable {
     /// - Throws: `StoreError` or `LinkError`, when the store, the certificates or the address
     ///   cannot be used.
     public init(_ configuration: WitnessConfiguration, log: Logger) throws {
-        let tls = try TLSContext(
-            certificateFile: configuration.link.certificate,
-            privateKeyFile: configuration.link.privateKey,
-            authorityFile: configuration.link.authority)
+        let tls = try LinkCredentials.load(
+            certificate: configuration.link.certificate,
+            privateKey: configuration.link.privateKey, authority: configuration.link.authority,
+            node: configuration.name, log: log)
         let store = try WitnessStore.open(
             directory: configuration.directory, cluster: configuration.cluster.id)
         let inbox = WitnessInbox()
@@ -32,10 +32,15 @@ public final class WitnessNode: Sendable {
         }
         let loop = WitnessLoop(
             configuration, store: store, tls: tls, inbox: inbox, board: board, log: log)
-        listener = try LinkListener(
-            host: configuration.link.listen.host, port: UInt16(configuration.link.listen.port),
-            context: tls, peers: configuration.members,
-            accepted: { inbox.post(.connected($0)) }, refused: { inbox.post(.refused($0)) })
+        let address = configuration.link.listen
+        do {
+            listener = try LinkListener(
+                host: address.host, port: UInt16(address.port), context: tls,
+                peers: configuration.members,
+                accepted: { inbox.post(.connected($0)) }, refused: { inbox.post(.refused($0)) })
+        } catch {
+            throw ListenFailure(key: "link.listen", address: "\(address)", error)
+        }
         let (endings, continuation) = AsyncStream<String?>.makeStream()
         let hand = LoopHandOver(loop)
         thread = OwnThread {

@@ -57,7 +57,7 @@ extension SegmentLog {
         func refusal(_ message: String) -> StoreError {
             StoreError(
                 .appliedBeyondFork, operation: "cut the log", path: catalog.directory,
-                message: message, hint: "the records must be seeded anew from the primary")
+                message: message, hint: "reseed this node from its peer: 'sanadctl reseed'")
         }
         let plan = try node.repairPlan()
         if let plan, plan.kind == .reseed, plan.phase != .catchUp {

@@ -171,7 +171,12 @@ final class LogReaderCore {
                 ? UInt64(littleEndian: wall.loadUnaligned(as: UInt64.self)) : 0)
     }
 
-    /// The boundary before a segment's first frame.
+    /// The boundary before a segment's first frame, by the segment's own word.
+    func begin(of entry: SegmentCatalog.Entry) throws(StoreError) -> Position {
+        try catalog.gate.shared { () throws(StoreError) in try previous(of: entry) }
+    }
+
+    /// See `begin(of:)`.
     private func previous(of entry: SegmentCatalog.Entry) throws(StoreError) -> Position {
         let segment = try segment(entry)
         return try SegmentFile.readMeta(segment.connection, first: entry.first, cluster: nil)
@@ -189,7 +194,7 @@ final class LogReaderCore {
         return segment
     }
 
-    private func corrupt(_ entry: SegmentCatalog.Entry, _ message: String) -> StoreError {
+    func corrupt(_ entry: SegmentCatalog.Entry, _ message: String) -> StoreError {
         StoreError(
             .corrupt, operation: "read the log", path: catalog.path(entry.first), message: message,
             hint: "keep the file, and reseed this node from its peer")

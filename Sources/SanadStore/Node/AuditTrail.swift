@@ -37,10 +37,7 @@ extension QuarantineEntry {
 }
 
 extension NodeDatabase {
-    /// Audit entries that are kept; the oldest go first.
-    static let auditEntriesMaximum: UInt64 = 100_000
-
-    /// Records an action before it is carried out.
+    /// Records an action, before it is carried out, or its outcome.
     public func appendAudit(
         wallMilliseconds: UInt64, actor: String, action: String, detail: String
     ) throws(StoreError) {
@@ -62,7 +59,7 @@ extension NodeDatabase {
         try statement.run()
         let prune = try connection.prepare(
             "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?")
-        prune.bind(1, Self.auditEntriesMaximum)
+        prune.bind(1, Limits.auditEntriesMaximum)
         try prune.run()
     }
 

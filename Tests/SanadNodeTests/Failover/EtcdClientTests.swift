@@ -170,7 +170,7 @@ struct EtcdClientTests {
     @Test("Three members: the first is silent, another is dead, and the leader changes")
     func endpoints() async throws {
         let etcd = try await RealEtcd(members: 3)
-        let rabat = try etcd.node(ArbiterSite.rabat, patience: ArbiterLimits.patience)
+        let rabat = try etcd.node(ArbiterSite.rabat, patience: Limits.arbiterPatience)
         let marrakech = try etcd.node(ArbiterSite.marrakech)
         try await until("the first record") {
             (try? await rabat.ask(ArbiterSite.change(0, first)))?.outcome == .changed
@@ -203,7 +203,7 @@ struct EtcdClientTests {
     @Test("No etcd at all: each question fails in time, and the client lives on")
     func unreachable() async throws {
         let etcd = try await RealEtcd()
-        let rabat = try etcd.node(ArbiterSite.rabat, patience: ArbiterLimits.patience)
+        let rabat = try etcd.node(ArbiterSite.rabat, patience: Limits.arbiterPatience)
         try await until("the first record") {
             (try? await rabat.ask(ArbiterSite.change(0, first)))?.outcome == .changed
         }

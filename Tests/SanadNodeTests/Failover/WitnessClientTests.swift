@@ -43,7 +43,7 @@ struct WitnessClientTests {
         let site = try ArbiterSite()
         let outcomes = Outcomes()
         let client = try client(
-            site, port: freePort(), outcomes, patience: ArbiterLimits.patience)
+            site, port: freePort(), outcomes, patience: Limits.arbiterPatience)
         defer { client.stop() }
         let question = ArbiterSite.question(.read)
         client.ask(question)

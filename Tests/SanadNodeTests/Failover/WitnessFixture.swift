@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import SanadCore
 import SanadLink
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode
@@ -97,7 +98,7 @@ final class WitnessAsker {
 
     func answers(_ count: Int) throws -> [ArbiterAnswer] {
         var answers: [ArbiterAnswer] = []
-        try waitUntil {
+        try blockUntil("\(count) answers") {
             _ = try connection.receive { packet in
                 guard case .control(let bytes) = packet,
                     case .arbiterAnswer(let answer) = try Message(decoding: bytes)
@@ -112,7 +113,7 @@ final class WitnessAsker {
     /// Waits until the other end has closed, and says how.
     func ending() throws -> LinkError {
         var ending: LinkError?
-        try waitUntil {
+        try blockUntil("the end of the connection") {
             do throws(LinkError) {
                 _ = try connection.receive { _ in }
             } catch {
@@ -121,16 +122,5 @@ final class WitnessAsker {
             return ending != nil
         }
         return try #require(ending)
-    }
-
-    /// Polls the socket until `isDone`, 20 seconds at most.
-    private func waitUntil(_ isDone: () throws -> Bool) throws {
-        let deadline = SystemClock.instant + .seconds(20)
-        while try !isDone() {
-            try #require(SystemClock.instant < deadline, "nothing came")
-            var entry = pollfd(
-                fd: connection.descriptor, events: Int16(POLLIN), revents: 0)
-            _ = poll(&entry, 1, 1_000)
-        }
     }
 }

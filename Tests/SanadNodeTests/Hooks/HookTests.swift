@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import SanadCore
 import Synchronization
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode
@@ -83,7 +84,7 @@ struct HookCommandTests {
         let much = try await run("head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end; exit 1")
         #expect(much == .init(outcome: .exited(1), lastLine: "end"))
         let long = try await run("head -c 3000000 /dev/zero | tr '\\0' x")
-        #expect(long.lastLine.utf8.count == HookCommand.lineBytesMaximum)
+        #expect(long.lastLine.utf8.count == Limits.hookLineBytesMaximum)
     }
 
     @Test("a time-out ends the program and its children")
@@ -94,7 +95,7 @@ struct HookCommandTests {
         #expect(result == .init(outcome: .timedOut, lastLine: "thinking"))
         #expect(SystemClock.instant.since(started) < .seconds(30))
         let child = try #require(programs.lines("child").first.flatMap { pid_t($0) })
-        #expect(eventually { kill(child, 0) != 0 || isZombie(child) })
+        try blockUntil("the child has ended") { kill(child, 0) != 0 || isZombie(child) }
     }
 
     private func isZombie(_ process: pid_t) -> Bool {
@@ -162,7 +163,7 @@ struct HookRunnerTests {
     }
 
     private func soon(_ condition: @escaping @Sendable () -> Bool) async -> Bool {
-        (try? await onThread { eventually(condition) }.get()) ?? false
+        (try? await until("what the program is waited for") { condition() }) != nil
     }
 
     @Test("without commands, nothing is asked and nothing told")

@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import SanadCore
 import SanadTestSupport
 import Testing
 
@@ -47,6 +48,30 @@ struct OperationsServerTests {
         try await until("nobody listens there") {
             try await onThread { (try? RawClient(port: port)) == nil }.get()
         }
+    }
+
+    @Test("connections that say nothing, or begin and stop, do not keep a probe out for long")
+    func silentConnections() async throws {
+        let directory = try TemporaryDirectory()
+        let gate = try TestGate(directory: directory.path)
+        let server = try await OperationsServer.start(
+            gate: gate, options: OperationsServerOptions(port: 0), logger: Logger(label: "test"))
+        let port = server.port
+        let result = await onThread {
+            let strangers = try (0..<Limits.operationsConnectionsMaximum).map { number in
+                let stranger = try RawClient(port: port)
+                if number.isMultiple(of: 2) { try stranger.send("GET /livez HTTP/1.1\r\nHos") }
+                return stranger
+            }
+            let began = SystemClock.instant
+            #expect(try RawClient(port: port).request("GET", "/primary").status == 200)
+            let waited = SystemClock.instant.since(began)
+            #expect(waited < .seconds(30), "\(waited)")
+            withExtendedLifetime(strangers) {}
+        }
+        try result.get()
+        await server.shutdown()
+        withExtendedLifetime(directory) {}
     }
 
     @Test("a port that is taken is an error at the start")

@@ -3,6 +3,7 @@ import Glibc
 import NIOCore
 import SanadCore
 import Synchronization
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode
@@ -87,11 +88,11 @@ struct RecordsBulkTests {
             try client.send("POST /v1/bulk HTTP/1.1\r\nContent-Length: \(body.utf8.count)\r\n\r\n")
             let sender = DispatchSender(client, Array(body.utf8))
             let most = Limits.bulkTransactionsInFlightMaximum
-            #expect(eventually { node.gate.heldCount == most })
+            try blockUntil("as many as may wait are held") { node.gate.heldCount == most }
             // One that ends lets one more in, and the rest goes on waiting.
             for released in 1...3 {
                 node.gate.releaseOldest()
-                #expect(eventually { node.gate.submitted == most + released })
+                try blockUntil("the next is submitted") { node.gate.submitted == most + released }
                 #expect(node.gate.heldCount == most)
             }
             #expect(!sender.isDone)
@@ -109,8 +110,8 @@ struct RecordsBulkTests {
             let body = Self.lines(3_000)
             try client.send(
                 "POST /v1/bulk HTTP/1.1\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
-            #expect(eventually { node.gate.submitted == 1 })
-            #expect(eventually { node.gate.refused >= 3 })
+            try blockUntil("the first is submitted") { node.gate.submitted == 1 }
+            try blockUntil("the others are refused") { node.gate.refused >= 3 }
             node.gate.set(.commit)
             #expect(try client.response().text.hasPrefix("{\"lines\":3000,"))
         }
@@ -160,7 +161,7 @@ struct RecordsBulkTests {
             try client.send("POST /v1/bulk HTTP/1.1\r\nContent-Length: 100000\r\n\r\n")
             try client.send(Self.line(1) + Self.line(2).dropLast(3))
             client.finish()
-            #expect(eventually { node.server.connections == 0 })
+            try blockUntil("the connection is closed") { node.server.connections == 0 }
             let reader = try node.client()
             #expect(try reader.request("GET", "/v1/collections/c/records/2").status == 404)
         }

@@ -1,5 +1,6 @@
 import SanadCore
 import SanadStore
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode
@@ -41,7 +42,7 @@ struct RecordsRoutesTests {
             let client = try node.client()
             _ = try client.request("PUT", "/v1/collections/c/records/k", "[1]")
             node.gate.table.requestFlush()
-            #expect(eventually { node.gate.table.flushedPosition.sequence >= Sequence(2) })
+            try blockUntil("the flush") { node.gate.table.flushedPosition.sequence >= Sequence(2) }
             let get = try client.request("GET", "/v1/collections/c/records/k")
             #expect(get.text == "[1]")
             #expect(try client.request("GET", "/v1/collections/c/records/none").status == 404)

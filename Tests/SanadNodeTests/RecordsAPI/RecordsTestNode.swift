@@ -33,6 +33,7 @@ final class TestGate: NodeGate {
         var submitted = 0
         var refused = 0
         var heldMost = 0
+        var damage: [StoreError] = []
     }
 
     let table: RecordTable
@@ -86,6 +87,11 @@ final class TestGate: NodeGate {
     var primaryHint: PrimaryHint { Self.hint }
 
     func makeLogReader() throws(StoreError) -> LogReader { log }
+
+    func found(_ damage: StoreError) { state.withLock { $0.damage.append(damage) } }
+
+    /// What readers have told of damage.
+    var damage: [StoreError] { state.withLock { $0.damage } }
 
     func control(_ command: ControlCommand) async -> ControlAnswer {
         state.withLock { $0.commands.append(command) }
@@ -222,16 +228,6 @@ func onThread<Value: Sendable>(
     await withCheckedContinuation { continuation in
         DispatchQueue.global().async { continuation.resume(returning: Result { try body() }) }
     }
-}
-
-/// Waits until something holds, at most ten seconds.
-func eventually(_ condition: () -> Bool) -> Bool {
-    let deadline = NIODeadline.now() + .seconds(10)
-    while NIODeadline.now() < deadline {
-        if condition() { return true }
-        usleep(2_000)
-    }
-    return condition()
 }
 
 /// A directory that goes away with this object.

@@ -24,7 +24,10 @@ final class Pair: Sendable {
     /// Further sections of both configurations.
     let settings: String
 
-    init(mode: String = "sync", lease: String = "1s", settings: String = "") throws {
+    init(
+        mode: String = "sync", lease: String = "1s", settings: String = "",
+        linkPort: UInt16? = nil
+    ) throws {
         var generator = SystemRandomNumberGenerator()
         cluster = .random(using: &generator)
         self.mode = mode
@@ -35,7 +38,7 @@ final class Pair: Sendable {
             .appendingPathComponent("sanad-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
-        linkPort = try freePort()
+        self.linkPort = try linkPort ?? freePort()
         otherPort = try freePort()
         try CertificateAuthority.create(
             directory: directory + "/ca", clusterName: "test", validityDays: 1)
@@ -80,10 +83,22 @@ final class Pair: Sendable {
         return try NodeConfiguration.read(text, file: name).configuration
     }
 
+    /// A connection to rabat with a node's own certificate, beside the one that stands.
+    func connect(_ name: String) throws -> LinkConnection {
+        let context = try TLSContext(
+            certificateFile: "\(directory)/\(name).crt", privateKeyFile: "\(directory)/\(name).key",
+            authorityFile: "\(directory)/ca/ca.crt")
+        return try LinkConnection.connect(
+            host: "127.0.0.1", port: linkPort, context: context,
+            peer: #require(NodeName("rabat")), timeout: Limits.handshakeTimeout)
+    }
+
     func start(_ name: String, mode: String? = nil) throws -> TestNode {
         var log = Logger(label: name)
         log.logLevel = .error
-        return try TestNode(RunningNode(configuration(name, mode: mode), log: log))
+        let node = try RunningNode(configuration(name, mode: mode), log: log)
+        node.start()
+        return TestNode(node)
     }
 
     /// Both nodes, with rabat writable and marrakech following.

@@ -134,7 +134,7 @@ struct EtcdConversation {
         let request = question.request
         var lease: EtcdGrantedLease?
         var isFresh = false
-        for _ in 0..<ArbiterLimits.etcdRoundsMaximum {
+        for _ in 0..<Limits.etcdRoundsMaximum {
             let state: EtcdState
             if let known {
                 state = known

@@ -114,7 +114,7 @@ private final class EtcdExchange: ChannelDuplexHandler {
             answer = EtcdConnection.Answer(status: Int(head.status.code), body: ByteBuffer())
         case .body(var part):
             let count = answer.body.readableBytes + part.readableBytes
-            guard count <= ArbiterLimits.etcdAnswerBytesMaximum else {
+            guard count <= Limits.etcdAnswerBytesMaximum else {
                 return end(context, EtcdAnswerTooLong())
             }
             answer.body.writeBuffer(&part)

@@ -11,7 +11,7 @@ struct EtcdOptions: Sendable {
     var prefix: String
     var lease: EtcdLease
     /// How long a question may take.
-    var patience = ArbiterLimits.patience
+    var patience = Limits.arbiterPatience
 }
 
 extension EtcdOptions {

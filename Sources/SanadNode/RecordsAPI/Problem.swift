@@ -172,6 +172,14 @@ extension Problem {
             .with("current", current.map { .number($0.value) } ?? .null)
     }
 
+    static func keyReused(_ sequence: Sequence) -> Problem {
+        Problem(
+            422, "idempotency-key-reused", "The Idempotency-Key was used for another write",
+            "It belongs to the write at sequence \(sequence), which had another content or other "
+                + "conditions. Nothing was written. Use a new key for a new write."
+        ).with("sequence", .number(sequence.value))
+    }
+
     static func store(_ error: any Error) -> Problem {
         guard let error = error as? StoreError else {
             return Problem(500, "internal", "The node failed", "\(error)")

@@ -84,6 +84,11 @@ struct RecordsRoutesTests {
             #expect(first.headers["etag"] == again.headers["etag"])
             #expect(again.headers["sanad-repeated"] == "true")
             #expect(again.text.contains("one-site"))
+            node.gate.set(.answer(.keyReused(sequence: Sequence(2))))
+            let other = try client.request("PUT", path, "2", headers: key)
+            #expect(other.status == 422)
+            #expect(other.text.contains("\"urn:sanad:problem:idempotency-key-reused\""))
+            #expect(other.text.contains("\"sequence\":2"))
         }
     }
 

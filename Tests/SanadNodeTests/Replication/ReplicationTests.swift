@@ -231,6 +231,27 @@ struct ReplicationTests {
         await met.stop()
     }
 
+    @Test("what a reseed puts at stake on a linked pair is what both have now")
+    func stakeOfLinkedPair() async throws {
+        let pair = try Pair()
+        let (rabat, marrakech) = try await pair.startBoth()
+        for key in ["amina", "karim", "salma"] {
+            #expect(try await client.put(rabat.gate, key, "1").durability == .bothSites)
+        }
+        for (node, peer) in [(rabat, "marrakech"), (marrakech, "rabat")] {
+            var lines: [String] = []
+            // The primary's marks are as fresh as its last heartbeat.
+            try await until("both know of both logs") {
+                lines = await node.gate.operate(.reseed, dryRun: true).lines
+                return lines.last == "\(peer) has 0 transactions after it: they stay"
+            }
+            #expect(lines.first == "both nodes have everything up to sequence 4")
+            #expect(lines.contains { $0.hasPrefix("this node has 0 transactions after it") })
+        }
+        await marrakech.stop()
+        await rabat.stop()
+    }
+
     @Test("a repeated idempotency key gives the first answer and writes nothing")
     func idempotency() async throws {
         let pair = try Pair()

@@ -25,7 +25,7 @@ extension RecordsConnection {
             if target.route == .changes {
                 let after = try target.number("after", in: 0...UInt64(Int64.max), default: 0)
                 let seconds = try target.number("wait", in: 0...Self.longPollMaximum, default: 0)
-                if seconds > 0, loop.gate.status.committed <= after {
+                if seconds > 0, loop.committed <= Sequence(after) {
                     return wait(for: .committed, Sequence(after).next, Span.seconds(seconds))
                 }
             } else {
@@ -206,7 +206,7 @@ extension RecordsConnection {
         let limit = try target.number(
             "limit", in: 1...ChangesPage.limitMaximum, default: ChangesPage.limitDefault)
         let page = ChangesPage(
-            after: Sequence(after), limit: limit, committed: Sequence(loop.gate.status.committed))
+            after: Sequence(after), limit: limit, committed: loop.committed)
         read { pool in
             try page.read(pool.gate.makeLogReader())
         } then: { connection, changes in

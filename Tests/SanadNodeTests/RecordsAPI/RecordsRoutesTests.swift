@@ -215,7 +215,9 @@ struct RecordsRoutesTests {
             let client = try node.client()
             _ = try client.request("PUT", "/v1/collections/c/records/k", "{\n\"a\": 1}")
             _ = try client.request("DELETE", "/v1/collections/c/records/k")
+            node.gate.set(commits: false)
             _ = try client.request("PUT", "/v1/collections/c/records/k", "2")
+            node.gate.change { $0.committed = 4 }
             let all = try client.request("GET", "/v1/changes")
             let lines = [
                 #"{"sequence":2,"epoch":1,"op":"put","collection":"c","key":"k","value":{ "a": 1}}"#,

@@ -47,7 +47,8 @@ final class ExportStream: Sendable {
         let sequence = pool.gate.table.applied
         do {
             let reader = try pool.gate.table.makeReader()
-            send { $0.beginExport(sequence) }
+            let epoch = try pool.gate.makeLogReader().epoch(at: sequence)
+            send { $0.beginExport(sequence, epoch) }
             var place = Place()
             while !place.isAtEnd {
                 // A repair changes records one by one, and what a cut took away comes back in no
@@ -153,13 +154,14 @@ final class ExportStream: Sendable {
 }
 
 extension RecordsConnection {
-    fileprivate func beginExport(_ sequence: Sequence) {
+    fileprivate func beginExport(_ sequence: Sequence, _ epoch: Epoch?) {
         // The end of an HTTP/1.0 answer is the end of the connection.
         if isHTTP10 { keepsAlive = false }
         beginAnswer(200)
         out.writeStaticString("Content-Type: application/x-ndjson\r\n")
         writeReadHeaders(&out)
         out.writeString("Sanad-Sequence: \(sequence)\r\n")
+        if let epoch { out.writeString("Sanad-Position: \(epoch)/\(sequence)\r\n") }
         endHeadOfStream()
         if method == .HEAD {
             export?.cancel()

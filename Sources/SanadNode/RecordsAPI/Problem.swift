@@ -172,6 +172,23 @@ extension Problem {
             .with("current", current.map { .number($0.value) } ?? .null)
     }
 
+    static func beyondTheLog(_ place: LogPlace, end: Sequence) -> Problem {
+        Problem(
+            410, "beyond-the-log", "The log does not reach so far",
+            "Sequence \(place.sequence) was asked for, and this primary's log ends at \(end): what "
+                + "is beyond was cut off by a failover. Export anew."
+        ).with("log_end", .number(end.value))
+    }
+
+    static func otherHistory(_ place: LogPlace, here epoch: Epoch) -> Problem {
+        Problem(
+            410, "other-history", "The log has another transaction there",
+            "Sequence \(place.sequence) is of epoch \(epoch) here, not of "
+                + "\(place.epoch ?? .zero): what you have read was cut off by a failover. "
+                + "Export anew."
+        ).with("epoch", .number(epoch.value))
+    }
+
     static func keyReused(_ sequence: Sequence) -> Problem {
         Problem(
             422, "idempotency-key-reused", "The Idempotency-Key was used for another write",

@@ -5,6 +5,8 @@ import NIOHTTP1
 struct ChangesTail: Sendable {
     /// The state at this sequence is complete.
     private(set) var reached: UInt64
+    /// The same with its epoch, when the node tells it: a failover in between is then noticed.
+    private var place: String
     /// Changes that were passed on.
     private(set) var lines: UInt64 = 0
     /// Nil for all.
@@ -17,6 +19,7 @@ struct ChangesTail: Sendable {
     /// - Parameter headers: of the export.
     init(_ headers: HTTPHeaders, collection: String?) throws {
         reached = try Self.number("Sanad-Sequence", in: headers)
+        place = headers.first(name: "Sanad-Position") ?? "\(reached)"
         self.collection = collection
     }
 
@@ -25,11 +28,12 @@ struct ChangesTail: Sendable {
         var goal: UInt64?
         while goal.map({ reached < $0 }) ?? true {
             let page = try await client.ask(
-                .get, "/v1/changes?limit=10000&after=\(reached)",
+                .get, "/v1/changes?limit=10000&after=\(place)",
                 answerBytesMaximum: Self.pageBytesMaximum)
             goal = try goal ?? Self.number("Sanad-Committed", in: page.headers)
             let before = reached
             reached = max(reached, try Self.number("Sanad-Sequence", in: page.headers))
+            place = page.headers.first(name: "Sanad-Position") ?? "\(reached)"
             try write(importLines(of: page.body))
             guard reached > before || reached >= goal ?? 0 else {
                 throw Failure(.refused, "the changes after sequence \(before) do not go on")

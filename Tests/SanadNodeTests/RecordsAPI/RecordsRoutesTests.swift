@@ -238,6 +238,44 @@ struct RecordsRoutesTests {
         }
     }
 
+    @Test("a consumer that has read what a failover cut off is told so")
+    func cutOffConsumer() async throws {
+        try await RecordsTestNode.run { node in
+            let client = try node.client()
+            for value in 1...3 {
+                _ = try client.request("PUT", "/v1/collections/c/records/k", "\(value)")
+            }
+            let page = try client.request("GET", "/v1/changes?after=1/1&limit=1")
+            #expect(page.status == 200)
+            #expect(page.headers["sanad-position"] == "1/2")
+            #expect(try client.request("GET", "/v1/changes?after=1/2").status == 200)
+            #expect(try client.request("GET", "/v1/changes?after=1%2F4").text == "")
+            let export = try client.request("GET", "/v1/export")
+            #expect(export.headers["sanad-position"] == "1/4")
+            let other = try client.request("GET", "/v1/changes?after=2/2")
+            #expect(other.status == 410)
+            #expect(other.text.contains("urn:sanad:problem:other-history"))
+            #expect(other.text.contains("\"epoch\":1}"))
+            for wait in ["", "&wait=30"] {
+                let beyond = try client.request("GET", "/v1/changes?after=5" + wait)
+                #expect(beyond.status == 410)
+                #expect(beyond.text.contains("urn:sanad:problem:beyond-the-log"))
+                #expect(beyond.text.contains("\"log_end\":4}"))
+            }
+            for bad in ["", "/", "1/", "/4", "1/2/3", "x", "-1", "99999999999999999999"] {
+                #expect(try client.request("GET", "/v1/changes?after=" + bad).status == 400)
+            }
+            // A standby may come to that place, and a new primary's log has what it will commit.
+            node.gate.change { $0.logEnd.sequence = 5 }
+            #expect(try client.request("GET", "/v1/changes?after=5").status == 200)
+            node.gate.set(writable: false)
+            let later = try client.request("GET", "/v1/changes?after=7")
+            #expect(later.status == 200)
+            #expect(later.headers["sanad-sequence"] == "7")
+            #expect(later.headers["sanad-position"] == nil)
+        }
+    }
+
     @Test("an export streams everything in order, and bulk takes it back")
     func export() async throws {
         try await RecordsTestNode.run { node in

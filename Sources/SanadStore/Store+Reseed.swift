@@ -22,43 +22,51 @@ extension Store {
         }
     }
 
-    /// The same for a store that no process has open, and that may not open at all; only its
-    /// `node.db` must be sound. The audit trail gets an entry.
+    /// What the reseed of a store that no process has open puts at stake.
     ///
-    /// - Parameter actor: who wants it.
-    /// - Throws: `.locked` when a process has the store open, `.conflict` when nothing is to be kept
-    ///   of the only store in sync.
+    /// - Throws: `.locked` when a process has the store open.
+    public static func offlineReseedStake(directory: String) throws(StoreError) -> ReseedStake {
+        try ReseedStake(try closedDatabase(directory), directory: directory)
+    }
+
+    /// The same as `planReseed`, for a store that no process has open, and that may not open at
+    /// all; only its `node.db` must be sound. The audit trail gets an entry with what is at stake.
+    ///
+    /// - Parameters:
+    ///   - acceptLoss: empty it also when it may be the only one that has acknowledged writes.
+    ///   - actor: who wants it.
+    /// - Throws: `.locked` when a process has the store open, `.lastCopy` when nobody accepted
+    ///   the loss.
     public static func planReseedOffline(
-        directory: String, keepOld: Bool, reason: String, wallMilliseconds: UInt64, actor: String
+        directory: String, keepOld: Bool, acceptLoss: Bool, reason: String,
+        wallMilliseconds: UInt64, actor: String
     ) throws(StoreError) {
+        let database = try closedDatabase(directory)
+        let stake = try ReseedStake(database, directory: directory)
+        if let danger = stake.danger, !acceptLoss {
+            throw StoreError(
+                .lastCopy, operation: "plan a reseed", path: directory, message: danger,
+                hint: "make sure that the other node is primary and has everything, "
+                    + "then accept the loss")
+        }
+        let epoch = stake.record?.epoch ?? .zero
+        try database.write { () throws(StoreError) in
+            try database.insertAudit(
+                wallMilliseconds, actor, "reseed",
+                "epoch \(epoch): \(keepOld ? reason : reason + " (nothing kept)") "
+                    + "[\(stake.lines.joined(separator: "; "))]")
+            try database.saveWipe(keepOld, reason, wallMilliseconds)
+        }
+    }
+
+    private static func closedDatabase(_ directory: String) throws(StoreError) -> NodeDatabase {
         let path = directory + "/node.db"
         guard Files.exists(path) else {
             throw StoreError(
                 .io, operation: "plan a reseed", path: path, message: "there is no store here",
                 hint: "check the data directory")
         }
-        let database = try NodeDatabase(
-            existing: path, lock: try DirectoryLock(directory + "/lock"))
-        if !keepOld, try isLastCopy(database) {
-            throw StoreError(
-                .conflict, operation: "plan a reseed", path: path,
-                message: "by its own record this store is the only one in sync: it may be the last "
-                    + "copy of what was acknowledged",
-                hint: "keep the old log and records: without --discard-old")
-        }
-        try database.write { () throws(StoreError) in
-            try database.insertAudit(
-                wallMilliseconds, actor, "reseed", keepOld ? reason : reason + " (nothing kept)")
-            try database.saveWipe(keepOld, reason, wallMilliseconds)
-        }
-    }
-
-    /// What this store knows; the other node may have been promoted since.
-    private static func isLastCopy(_ database: NodeDatabase) throws(StoreError) -> Bool {
-        guard let record = try database.clusterRecord(), record.inSync.count == 1,
-            let only = record.inSync.first
-        else { return false }
-        return (try? database.identity(cluster: record.cluster, node: only.node)) == only
+        return try NodeDatabase(existing: path, lock: try DirectoryLock(directory + "/lock"))
     }
 
     /// Carries out a planned wipe, before anything of the store but `node.db` is opened.

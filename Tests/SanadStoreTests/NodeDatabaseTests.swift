@@ -61,8 +61,8 @@ struct NodeDatabaseTests {
     func offlineMigration() throws {
         try Self.makeVersion1(fixture)
         try Store.planReseedOffline(
-            directory: fixture.path, keepOld: true, reason: "r", wallMilliseconds: 3,
-            actor: "amina")
+            directory: fixture.path, keepOld: true, acceptLoss: false, reason: "r",
+            wallMilliseconds: 3, actor: "amina")
         #expect(try StoreInspection(directory: fixture.path).plan?.phase == .wipe)
         let store = try fixture.open()
         #expect(try store.nodeDatabase.repairPlan()?.phase == .load)

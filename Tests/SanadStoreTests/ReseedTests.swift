@@ -134,7 +134,8 @@ struct ReseedTests {
         let path = world.fixture.path
         try expectFailure(.locked) {
             try Store.planReseedOffline(
-                directory: path, keepOld: true, reason: "r", wallMilliseconds: 4, actor: "amina")
+                directory: path, keepOld: true, acceptLoss: false, reason: "r",
+                wallMilliseconds: 4, actor: "amina")
         }
         world.closeStandby()
         let broken = open(path + "/records.db", O_WRONLY)
@@ -142,10 +143,12 @@ struct ReseedTests {
         close(broken)
         #expect(throws: StoreError.self) { try world.openStandby() }
         try Store.planReseedOffline(
-            directory: path, keepOld: true, reason: "damaged", wallMilliseconds: 4, actor: "amina")
+            directory: path, keepOld: true, acceptLoss: false, reason: "damaged",
+            wallMilliseconds: 4, actor: "amina")
         // A second plan does not throw away what the first one keeps.
         try Store.planReseedOffline(
-            directory: path, keepOld: false, reason: "again", wallMilliseconds: 6, actor: "amina")
+            directory: path, keepOld: false, acceptLoss: false, reason: "again",
+            wallMilliseconds: 6, actor: "amina")
         try world.openStandby()
         #expect(try world.standby.nodeDatabase.audit(limit: 9).map(\.actor) == ["amina", "amina"])
         #expect(try world.standby.keptStores().map(\.name) == ["store-4"])
@@ -154,27 +157,45 @@ struct ReseedTests {
         try finish(world)
         try expectFailure(.io) {
             try Store.planReseedOffline(
-                directory: path + "/none", keepOld: true, reason: "r", wallMilliseconds: 4,
-                actor: "amina")
+                directory: path + "/none", keepOld: true, acceptLoss: false, reason: "r",
+                wallMilliseconds: 4, actor: "amina")
         }
     }
 
-    @Test("The only store in sync is not emptied offline without keeping its files")
-    func lastCopy() throws {
+    @Test(
+        "The primary's store, or the only one in sync, is not emptied offline by accident",
+        arguments: [("rabat", 2), ("marrakech", 1), ("marrakech", 2)])
+    func lastCopy(primary: String, inSync: Int) throws {
         let world = try world(4)
         let path = world.fixture.path
-        var record = ClusterRecord.initial(cluster: Fixture.cluster)
-        record.version = 1
-        record.primary = world.standby.identity.node
-        record.inSync = [world.standby.identity]
-        try world.standby.nodeDatabase.save(record)
+        let own = StoreIdentity(
+            node: try #require(Fixture.node), store: world.standby.identity.store)
+        let other = StoreIdentity(
+            node: try #require(NodeName("marrakech")), store: Identifier(high: 3, low: 4))
+        try world.standby.nodeDatabase.save(
+            ClusterRecord(
+                cluster: Fixture.cluster, version: 5, epoch: Epoch(7), primary: NodeName(primary),
+                inSync: Array([own, other].prefix(inSync)), since: world.fork))
+        let end = world.standby.log.end
         world.closeStandby()
-        try expectFailure(.conflict) {
+        let stake = try Store.offlineReseedStake(directory: path)
+        #expect(stake.logEnd == end)
+        #expect(stake.lines.first == "this store's log ends at \(end)")
+        func plan(acceptLoss: Bool) throws {
             try Store.planReseedOffline(
-                directory: path, keepOld: false, reason: "r", wallMilliseconds: 4, actor: "amina")
+                directory: path, keepOld: true, acceptLoss: acceptLoss, reason: "disk",
+                wallMilliseconds: 4, actor: "amina")
         }
-        try Store.planReseedOffline(
-            directory: path, keepOld: true, reason: "r", wallMilliseconds: 4, actor: "amina")
+        let isLast = primary == "rabat" || inSync == 1
+        #expect((stake.danger != nil) == isLast)
+        if isLast { try expectFailure(.lastCopy) { try plan(acceptLoss: false) } }
+        try plan(acceptLoss: isLast)
+        try world.openStandby()
+        let audit = try world.standby.nodeDatabase.audit(limit: 9)
+        #expect(audit.count == 1, "what was refused leaves no plan")
+        #expect(audit.first?.detail.hasPrefix("epoch 7: disk [this store's log ends at") == true)
+        #expect(audit.first?.detail.contains("names this") == isLast)
+        #expect(try world.standby.keptStores().map(\.name) == ["store-4"])
     }
 
     @Test("A page that does not follow, is stale, or comes too late is refused")

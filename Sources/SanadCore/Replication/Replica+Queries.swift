@@ -89,15 +89,23 @@ extension Replica {
 
     public var arbiterProblem: String? { arbiter.problem }
 
-    /// The highest boundary that both logs can share, and what each has beyond it, by the greeting
-    /// of the present link; nil without one.
-    public var forkWithPeer: (bound: Position, own: UInt64, peer: UInt64)? {
+    /// The last transaction that both logs share, and how many each has beyond it; nil without a
+    /// link. Once one of them follows the other, by the marks that they exchange; until then by
+    /// the peer's greeting, which says where the two can have parted.
+    public var forkWithPeer: (bound: Sequence, own: UInt64, peer: UInt64)? {
         guard let hello = peerHello else { return nil }
-        let bound = commonBound(with: hello)
+        let own = logEnd.sequence
+        let (bound, peer) =
+            if isFollowing {
+                (own, max(primaryMarks?.logEnd ?? own, own))
+            } else if shipper.isFollowed, let progress = shipper.progress {
+                (min(progress.received, own), progress.received)
+            } else {
+                (commonBound(with: hello).sequence, hello.logEnd.sequence)
+            }
         return (
-            bound, logEnd.sequence.value - min(logEnd.sequence.value, bound.sequence.value),
-            hello.logEnd.sequence.value
-                - min(hello.logEnd.sequence.value, bound.sequence.value)
+            bound, own.value - min(own.value, bound.value),
+            peer.value - min(peer.value, bound.value)
         )
     }
 }

@@ -216,6 +216,8 @@ public enum Limits {
     public static let bulkTransactionsInFlightMaximum = 32
     /// A read transaction on the record table ends after this, so that its file can be reclaimed.
     public static let readTransactionMaximum = Span.seconds(30)
+    /// An export whose client takes nothing for this long is given up: it holds one of few threads.
+    public static let exportIdleTimeout = Span.seconds(30)
 
     // Stop.
 

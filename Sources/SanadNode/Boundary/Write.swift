@@ -29,6 +29,8 @@ public struct WriteRequest: Sendable {
     public var conditions: [Condition]
     /// The client's `Idempotency-Key`, 1 to 128 bytes, or nil.
     public var idempotencyKey: String?
+    /// What the key stands for; nil without a key.
+    public var fingerprint: WriteFingerprint?
     /// Where the outcome goes.
     public var outbox: WriteOutbox
     /// Names the request to its outbox.
@@ -41,6 +43,9 @@ public struct WriteRequest: Sendable {
         self.transaction = transaction
         self.conditions = conditions
         self.idempotencyKey = idempotencyKey
+        fingerprint = idempotencyKey.map { _ in
+            WriteFingerprint(transaction, conditions: conditions)
+        }
         self.outbox = outbox
         self.ticket = ticket
     }
@@ -82,6 +87,9 @@ public enum WriteOutcome: Sendable {
     case unknown(PrimaryHint, reason: String)
     /// The same idempotency key was used for an earlier transaction, which got this sequence.
     case repeated(epoch: Epoch, sequence: Sequence, durability: Durability)
+    /// The same idempotency key was used for another transaction, which got this sequence. Nothing
+    /// was written.
+    case keyReused(sequence: Sequence)
     /// The disk refused. The node stops being primary.
     case failed(reason: String)
 }

@@ -196,8 +196,7 @@ private final class FinishedSignal: Sendable {
 
 extension NodeConfiguration {
     func engineOptions(identity: StoreIdentity) -> EngineOptions {
-        let scheme = records.tls == nil ? "http" : "https"
-        return EngineOptions(
+        EngineOptions(
             replica: ReplicaOptions(
                 cluster: cluster.id, identity: identity, peer: peer.name,
                 mode: replication.mode == .sync ? .sync : .async,
@@ -214,7 +213,7 @@ extension NodeConfiguration {
                 minimumAge: retention.minimumAge, maximumBytes: retention.maximumBytes,
                 freeBytesFloor: retention.freeBytes),
             peerRecordsURL: peer.recordsURL,
-            recordsURL: "\(scheme)://\(records.listen.host):\(records.listen.port)",
+            recordsURL: records.url,
             softwareVersion: RunningNode.softwareVersion)
     }
 

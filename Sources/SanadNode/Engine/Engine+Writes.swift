@@ -100,13 +100,14 @@ extension Engine {
     /// The outcome of a write that does not enter the log: a condition fails, or it did before.
     private func early(_ request: inout WriteRequest, sequence: Sequence) -> WriteOutcome? {
         do throws(StoreError) {
-            if let key = request.idempotencyKey {
-                if let earlier = try repeated(key) { return earlier }
+            if let key = request.idempotencyKey, let earlier = try repeated(key, request) {
+                return earlier
             }
             if let failed = failedCondition(of: request) { return failed }
-            if let key = request.idempotencyKey {
+            if let key = request.idempotencyKey, let fingerprint = request.fingerprint {
                 try idempotency.remember(
-                    key, in: &request.transaction, epoch: replica.record.epoch, sequence: sequence)
+                    key, fingerprint, in: &request.transaction, epoch: replica.record.epoch,
+                    sequence: sequence)
             }
             return nil
         } catch {
@@ -120,7 +121,9 @@ extension Engine {
         return .failed(reason: String(describing: error))
     }
 
-    private func repeated(_ key: String) throws(StoreError) -> WriteOutcome? {
+    private func repeated(
+        _ key: String, _ request: WriteRequest
+    ) throws(StoreError) -> WriteOutcome? {
         guard
             let sequence = try conditions.current(
                 collection: IdempotencyMemory.keys, key: Array(key.utf8), table: store.table)
@@ -129,9 +132,13 @@ extension Engine {
             return .unknown(
                 gate.primaryHint, reason: "the first request with this key is still under way")
         }
+        let use = try idempotency.use(of: key)
+        guard use.fingerprint == nil || use.fingerprint == request.fingerprint else {
+            return .keyReused(sequence: sequence)
+        }
         let durable = replica.peerProgress?.durable ?? .zero
         return .repeated(
-            epoch: try idempotency.epoch(of: key), sequence: sequence,
+            epoch: use.epoch, sequence: sequence,
             durability: durable >= sequence ? .bothSites : .oneSite)
     }
 

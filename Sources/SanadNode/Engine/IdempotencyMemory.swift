@@ -23,16 +23,23 @@ struct IdempotencyMemory {
 
     init(table: RecordTable) throws(StoreError) { reader = try table.makeReader() }
 
-    /// The epoch in which the key was used, as its record says.
-    func epoch(of key: String) throws(StoreError) -> Epoch {
+    /// In which epoch the key was used and for what, as its record says.
+    ///
+    /// The fingerprint is nil in a record that an earlier version wrote: what the key stood for is
+    /// not known, and every use of it counts as a repetition, as it did then.
+    func use(of key: String) throws(StoreError) -> (epoch: Epoch, fingerprint: WriteFingerprint?) {
         let found = try reader.get(collection: Self.keys, key: Array(key.utf8))
-        let text = found.map { String(decoding: $0.value, as: UTF8.self) }
-        return Epoch(text.flatMap { UInt64($0) } ?? 0)
+        let words = String(decoding: found?.value ?? [], as: UTF8.self).split(separator: " ")
+        return (
+            Epoch(words.first.flatMap { UInt64($0) } ?? 0),
+            words.count > 1 ? WriteFingerprint(words[1]) : nil
+        )
     }
 
     /// Adds what remembers `key` to the transaction that will get `sequence`.
     func remember(
-        _ key: String, in transaction: inout TransactionBytes, epoch: Epoch, sequence: Sequence
+        _ key: String, _ fingerprint: WriteFingerprint, in transaction: inout TransactionBytes,
+        epoch: Epoch, sequence: Sequence
     ) throws(StoreError) {
         let slot = String(sequence.value % UInt64(Limits.idempotencyTransactionsMinimum))
         let former = try reader.get(collection: Self.slots, key: Array(slot.utf8))
@@ -40,7 +47,8 @@ struct IdempotencyMemory {
             transaction.append(
                 .delete, collection: "~once", key: String(decoding: former.value, as: UTF8.self))
         }
-        transaction.append(.put, collection: "~once", key: key, value: String(epoch.value))
+        transaction.append(
+            .put, collection: "~once", key: key, value: "\(epoch.value) \(fingerprint)")
         transaction.append(.put, collection: "~slot", key: slot, value: key)
     }
 }

@@ -13,7 +13,8 @@ struct Stake {
         case .fence:
             replica.role == .primary
                 ? ["writes stop until another node is primary"] : ["this node is not primary now"]
-        case .rejoin, .reseed: whatIsGivenUp
+        case .rejoin: whatIsGivenUp(goes: "they go to quarantine")
+        case .reseed: whatIsGivenUp(goes: "they go to quarantine, with the whole store")
         case .liftFence, .pause, .resume: []
         }
     }
@@ -55,13 +56,13 @@ struct Stake {
         return "\(options.peer) has \(progress.durable) of \(replica.logEnd.sequence) durable"
     }
 
-    private var whatIsGivenUp: [String] {
+    private func whatIsGivenUp(goes: String) -> [String] {
         guard let fork = replica.forkWithPeer else {
             return ["\(options.peer) is not linked: what both have is unknown"]
         }
         return [
-            "both nodes have everything up to \(fork.bound)",
-            "this node has \(fork.own) transactions after it: they go to quarantine",
+            "both nodes have everything up to sequence \(fork.bound)",
+            "this node has \(fork.own) transactions after it: \(goes)",
             "\(options.peer) has \(fork.peer) transactions after it: they stay",
         ]
     }

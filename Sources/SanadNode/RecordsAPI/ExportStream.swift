@@ -8,6 +8,8 @@ import Synchronization
 /// An export on its way from a reading thread to one client, no faster than the client reads.
 ///
 /// The thread fills chunks and waits for the earlier ones to be taken by the client's socket.
+/// No read transaction is held for longer than a window: the next one goes on after the last
+/// record that was handed out, however slowly the client reads.
 final class ExportStream: Sendable {
     private static let chunkBytes = 64 << 10
     /// Chunks that are sent and not yet taken.
@@ -16,6 +18,7 @@ final class ExportStream: Sendable {
     private let connection: NIOLoopBound<RecordsConnection>
     private let eventLoop: any EventLoop
     private let collection: [UInt8]?
+    private let window: Span
     /// Starts at zero, since a semaphore may not end below its first value.
     private let credit = DispatchSemaphore(value: 0)
     private let isCancelled = Atomic(false)
@@ -25,6 +28,7 @@ final class ExportStream: Sendable {
         eventLoop = connection.loop.eventLoop
         self.connection = NIOLoopBound(connection, eventLoop: eventLoop)
         self.collection = collection
+        window = connection.loop.limits.exportWindow
         for _ in 0..<Self.chunksInFlight { credit.signal() }
     }
 
@@ -43,24 +47,20 @@ final class ExportStream: Sendable {
         let sequence = pool.gate.table.applied
         do {
             let reader = try pool.gate.table.makeReader()
-            send { $0.beginExport(sequence) }
-            var chunk = ByteBuffer()
-            chunk.reserveCapacity(Self.chunkBytes + 4_096)
-            try reader.export(collection: collection) { row in
-                guard !IdempotencyMemory.isInternal(row.collection) else { return true }
-                chunk.writeInteger(UInt8(ascii: "{"))
-                chunk.writeMutationMembers(
-                    MutationView(
-                        operation: .put, collection: row.collection, key: row.key,
-                        value: row.value))
-                guard chunk.readableBytes >= Self.chunkBytes else { return true }
-                let isAlive = sendChunk(chunk)
-                chunk = ByteBuffer()
-                chunk.reserveCapacity(Self.chunkBytes + 4_096)
-                return isAlive
+            let epoch = try pool.gate.makeLogReader().epoch(at: sequence)
+            send { $0.beginExport(sequence, epoch) }
+            var place = Place()
+            while !place.isAtEnd {
+                // A repair changes records one by one, and what a cut took away comes back in no
+                // change that follows: such an export is none.
+                guard pool.gate.isConsistent else { return { self.send { $0.closeNow() } } }
+                try readWindow(reader, &place)
+                guard !isCancelled.load(ordering: .relaxed) else { return {} }
+                if place.chunk.readableBytes >= Self.chunkBytes || place.isAtEnd {
+                    guard sendPatiently(place.takeChunk()) else { return {} }
+                }
             }
-            guard !isCancelled.load(ordering: .relaxed) else { return {} }
-            if chunk.readableBytes > 0 { _ = sendChunk(chunk) }
+            guard pool.gate.isConsistent else { return { self.send { $0.closeNow() } } }
             return { self.send { $0.endExport() } }
         } catch {
             pool.tell(of: error)
@@ -68,15 +68,77 @@ final class ExportStream: Sendable {
         }
     }
 
+    /// How far an export is.
+    private struct Place {
+        var chunk = ByteBuffer()
+        /// The last record handed out, as the table names it.
+        var last: [UInt8] = []
+        var isAtEnd = false
+
+        mutating func append(_ row: RecordView) {
+            last.removeAll(keepingCapacity: true)
+            last.append(contentsOf: row.collection)
+            last.append(UInt8(ascii: "\t"))
+            last.append(contentsOf: row.key)
+            chunk.writeInteger(UInt8(ascii: "{"))
+            chunk.writeMutationMembers(
+                MutationView(
+                    operation: .put, collection: row.collection, key: row.key, value: row.value))
+        }
+
+        mutating func takeChunk() -> ByteBuffer {
+            defer {
+                chunk = ByteBuffer()
+                chunk.reserveCapacity(ExportStream.chunkBytes + 4_096)
+            }
+            return chunk
+        }
+    }
+
+    /// Hands out records of one read transaction: until its window ends, or the client does not
+    /// keep up with it; at least one.
+    private func readWindow(_ reader: RecordReader, _ place: inout Place) throws {
+        let end = DispatchTime.now() + .nanoseconds(Int(window.nanoseconds))
+        let start = place.last
+        var isInterrupted = false
+        do throws(StoreError) {
+            try reader.export(collection: collection, after: start.isEmpty ? nil : start) { row in
+                // The node's own records come last.
+                guard !IdempotencyMemory.isInternal(row.collection) else { return false }
+                place.append(row)
+                isInterrupted = DispatchTime.now() >= end
+                if !isInterrupted, place.chunk.readableBytes >= Self.chunkBytes {
+                    isInterrupted = !send(place.chunk, waitingUntil: end)
+                    if !isInterrupted { _ = place.takeChunk() }
+                }
+                return !isInterrupted
+            }
+        } catch {
+            guard error.code == .snapshotExpired, place.last != start else { throw error }
+            isInterrupted = true
+        }
+        place.isAtEnd = !isInterrupted
+    }
+
+    /// Sends what a window ended with, outside of any read transaction.
+    ///
     /// - Returns: false when the client is gone or has read nothing for long.
-    private func sendChunk(_ chunk: ByteBuffer) -> Bool {
-        let seconds = Int(Limits.readTransactionMaximum.seconds)
-        guard credit.wait(timeout: .now() + .seconds(seconds)) == .success else {
-            cancel()
-            send { $0.closeNow() }
+    private func sendPatiently(_ chunk: ByteBuffer) -> Bool {
+        let patience = Int(Limits.exportIdleTimeout.nanoseconds)
+        if chunk.readableBytes == 0 || send(chunk, waitingUntil: .now() + .nanoseconds(patience)) {
+            return !isCancelled.load(ordering: .relaxed)
+        }
+        cancel()
+        send { $0.closeNow() }
+        return false
+    }
+
+    /// - Returns: false when the client has not taken enough of the earlier chunks by then, or is
+    ///   gone.
+    private func send(_ chunk: ByteBuffer, waitingUntil time: DispatchTime) -> Bool {
+        guard credit.wait(timeout: time) == .success, !isCancelled.load(ordering: .relaxed) else {
             return false
         }
-        guard !isCancelled.load(ordering: .relaxed) else { return false }
         send { [credit] connection in
             connection.sendExportChunk(chunk) { credit.signal() }
         }
@@ -93,13 +155,14 @@ final class ExportStream: Sendable {
 }
 
 extension RecordsConnection {
-    fileprivate func beginExport(_ sequence: Sequence) {
+    fileprivate func beginExport(_ sequence: Sequence, _ epoch: Epoch?) {
         // The end of an HTTP/1.0 answer is the end of the connection.
         if isHTTP10 { keepsAlive = false }
         beginAnswer(200)
         out.writeStaticString("Content-Type: application/x-ndjson\r\n")
         writeReadHeaders(&out)
         out.writeString("Sanad-Sequence: \(sequence)\r\n")
+        if let epoch { out.writeString("Sanad-Position: \(epoch)/\(sequence)\r\n") }
         endHeadOfStream()
         if method == .HEAD {
             export?.cancel()

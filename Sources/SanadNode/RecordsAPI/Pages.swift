@@ -59,7 +59,7 @@ struct ListPage: Sendable {
 
 /// One page of the log's committed mutations.
 struct ChangesPage: Sendable {
-    var after: Sequence
+    var after: LogPlace
     /// At most this many transactions.
     var limit: UInt64
     var committed: Sequence
@@ -73,13 +73,26 @@ struct ChangesPage: Sendable {
         var lines = ByteBuffer()
         /// The last sequence that the page covers: `after` of the next page.
         var last: Sequence
+        /// Of that sequence; nil when the log does not have it.
+        var epoch: Epoch?
     }
 
     /// Builds one line a mutation, whole transactions only.
+    ///
+    /// - Throws: `Problem` when the client has read another history than this log's.
     func read(_ reader: LogReader) throws -> Changes {
-        var changes = Changes(last: after)
-        guard after < committed else { return changes }
-        let end = min(committed, after.advanced(by: limit))
+        if let epoch = after.epoch, let here = try reader.epoch(at: after.sequence), here != epoch {
+            throw Problem.otherHistory(after, here: here)
+        }
+        var changes = try readLines(reader)
+        changes.epoch = try reader.epoch(at: changes.last)
+        return changes
+    }
+
+    private func readLines(_ reader: LogReader) throws -> Changes {
+        var changes = Changes(last: after.sequence)
+        guard after.sequence < committed else { return changes }
+        let end = min(committed, after.sequence.advanced(by: limit))
         var isFull = false
         while changes.last < end, !isFull {
             let frames = try reader.frames(after: changes.last, maximumBytes: Self.bytesTarget)

@@ -172,6 +172,31 @@ extension Problem {
             .with("current", current.map { .number($0.value) } ?? .null)
     }
 
+    static func beyondTheLog(_ place: LogPlace, end: Sequence) -> Problem {
+        Problem(
+            410, "beyond-the-log", "The log does not reach so far",
+            "Sequence \(place.sequence) was asked for, and this primary's log ends at \(end): what "
+                + "is beyond was cut off by a failover. Export anew."
+        ).with("log_end", .number(end.value))
+    }
+
+    static func otherHistory(_ place: LogPlace, here epoch: Epoch) -> Problem {
+        Problem(
+            410, "other-history", "The log has another transaction there",
+            "Sequence \(place.sequence) is of epoch \(epoch) here, not of "
+                + "\(place.epoch ?? .zero): what you have read was cut off by a failover. "
+                + "Export anew."
+        ).with("epoch", .number(epoch.value))
+    }
+
+    static func keyReused(_ sequence: Sequence) -> Problem {
+        Problem(
+            422, "idempotency-key-reused", "The Idempotency-Key was used for another write",
+            "It belongs to the write at sequence \(sequence), which had another content or other "
+                + "conditions. Nothing was written. Use a new key for a new write."
+        ).with("sequence", .number(sequence.value))
+    }
+
     static func store(_ error: any Error) -> Problem {
         guard let error = error as? StoreError else {
             return Problem(500, "internal", "The node failed", "\(error)")

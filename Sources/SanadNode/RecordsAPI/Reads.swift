@@ -23,10 +23,11 @@ extension RecordsConnection {
                     reason: "This node has no right to the primary's word now. Ask the primary.")
             }
             if target.route == .changes {
-                let after = try target.number("after", in: 0...UInt64(Int64.max), default: 0)
+                let after = try target.logPlace("after")
+                try checkReached(after)
                 let seconds = try target.number("wait", in: 0...Self.longPollMaximum, default: 0)
-                if seconds > 0, loop.gate.status.committed <= after {
-                    return wait(for: .committed, Sequence(after).next, Span.seconds(seconds))
+                if seconds > 0, loop.committed <= after.sequence {
+                    return wait(for: .committed, after.sequence.next, Span.seconds(seconds))
                 }
             } else {
                 let minimum = try target.number(
@@ -96,6 +97,7 @@ extension RecordsConnection {
                 connection.fail(connection.notConsistent)
             case .success(let value): then(connection, value)
             case .failure(is ReadPoolError): connection.fail(.stopping)
+            case .failure(let problem as Problem): connection.fail(problem)
             case .failure(let error): connection.fail(.store(error))
             }
         }
@@ -201,12 +203,22 @@ extension RecordsConnection {
         }
     }
 
+    /// Refuses a place that the primary's log does not reach; a standby's may do so later.
+    private func checkReached(_ after: LogPlace) throws(Problem) {
+        let status = loop.gate.status
+        // The log's end, since a new primary commits a moment later what the former one had.
+        let end = max(Sequence(max(status.logEnd.sequence, status.committed)), loop.committed)
+        guard status.role == "primary", loop.gate.isWritable, after.sequence > end else { return }
+        throw Problem.beyondTheLog(after, end: end)
+    }
+
     private func listChanges() throws(Problem) {
-        let after = try target.number("after", in: 0...UInt64(Int64.max), default: 0)
+        let after = try target.logPlace("after")
+        try checkReached(after)
         let limit = try target.number(
             "limit", in: 1...ChangesPage.limitMaximum, default: ChangesPage.limitDefault)
         let page = ChangesPage(
-            after: Sequence(after), limit: limit, committed: Sequence(loop.gate.status.committed))
+            after: after, limit: limit, committed: loop.committed)
         read { pool in
             try page.read(pool.gate.makeLogReader())
         } then: { connection, changes in
@@ -215,6 +227,9 @@ extension RecordsConnection {
             ) { out in
                 connection.writeReadHeaders(&out)
                 out.writeString("Sanad-Sequence: \(changes.last)\r\n")
+                if let epoch = changes.epoch {
+                    out.writeString("Sanad-Position: \(epoch)/\(changes.last)\r\n")
+                }
                 out.writeString("Sanad-Committed: \(page.committed)\r\n")
             }
         }

@@ -166,10 +166,13 @@ extension RecordsLoop {
         }
     }
 
+    /// How far the log is committed: what is applied is, though the published status may be older.
+    var committed: Sequence { max(Sequence(gate.status.committed), gate.table.applied) }
+
     private func waitStep() {
         waitTimer = nil
         let applied = gate.table.applied
-        let committed = Sequence(gate.status.committed)
+        let committed = committed
         let time = NIODeadline.now()
         var ended: [(PositionWait, reached: Bool)] = []
         waits.removeAll { wait in

@@ -34,6 +34,8 @@ public struct RecordsServerLimits: Sendable {
     public var requestTotal = TimeAmount(Limits.requestTotalTimeout)
     public var keepAlive = TimeAmount(Limits.keepAliveTimeout)
     public var readWait = Limits.readWaitTimeout
+    /// An export goes on in a new read transaction after this.
+    public var exportWindow = Limits.readTransactionMaximum
     /// How often the time limits are looked at.
     public var tick = TimeAmount.seconds(1)
     /// How long bytes are thrown away after a connection's last answer.

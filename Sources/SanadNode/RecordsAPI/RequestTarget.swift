@@ -193,6 +193,13 @@ struct RequestTarget {
     }
 }
 
+/// Up to where a client has read the log.
+struct LogPlace: Sendable {
+    /// In which the transaction of that sequence was written; nil when the client does not say.
+    var epoch: Epoch?
+    var sequence: Sequence
+}
+
 extension RequestTarget {
     /// Refuses parameters that the route does not know, or that are there twice.
     func checkParameters(_ method: HTTPMethod) throws(Problem) {
@@ -223,6 +230,23 @@ extension RequestTarget {
                 name, "\"\(name)\" is a number from \(range.lowerBound) to \(range.upperBound).")
         }
         return number
+    }
+
+    /// Reads `<sequence>` or `<epoch>/<sequence>`; the origin when the parameter is missing.
+    func logPlace(_ name: String) throws(Problem) -> LogPlace {
+        guard let text = parameter(name) else { return LogPlace(sequence: .zero) }
+        let numbers = text.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            .map { Array($0).withUnsafeBytes(DecimalNumber.parse) }
+        let maximum = UInt64(Int64.max)
+        guard (1...2).contains(numbers.count),
+            let sequence = numbers.last.flatMap(\.self), sequence <= maximum,
+            let epoch = numbers.first.flatMap(\.self), epoch <= maximum
+        else {
+            throw Problem.badParameter(
+                name, "\"\(name)\" is a sequence, or an epoch and a sequence, 3/120034.")
+        }
+        return LogPlace(
+            epoch: numbers.count == 2 ? Epoch(epoch) : nil, sequence: Sequence(sequence))
     }
 
     func choice(_ name: String, _ first: String, _ second: String) throws(Problem) -> Bool {

@@ -93,6 +93,7 @@ extension ByteBuffer {
         case 414: "414 URI Too Long"
         case 415: "415 Unsupported Media Type"
         case 417: "417 Expectation Failed"
+        case 422: "422 Unprocessable Content"
         case 431: "431 Request Header Fields Too Large"
         case 503: "503 Service Unavailable"
         case 504: "504 Gateway Timeout"

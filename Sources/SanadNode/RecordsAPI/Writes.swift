@@ -142,6 +142,7 @@ extension Problem {
         case .committed, .repeated: preconditionFailure("an acknowledged write is no problem")
         case .conditionFailed(let index, let current):
             conditionFailed(index: index, current: current)
+        case .keyReused(let sequence): keyReused(sequence)
         case .notPrimary(let hint, let reason): notPrimary(hint, reason: reason)
         case .unknown(let hint, let reason): unknownOutcome(hint, reason: reason)
         case .failed(let reason):

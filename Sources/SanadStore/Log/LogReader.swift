@@ -51,6 +51,12 @@ public final class LogReader: Sendable {
         }
     }
 
+    /// The epoch in which a transaction was written; nil when the log does not have it. With the
+    /// sequence it names one history: an epoch has one primary, and its log one order.
+    public func epoch(at sequence: Sequence) throws(StoreError) -> Epoch? {
+        try core.withLock { core throws(StoreError) in try core.epoch(at: sequence) }
+    }
+
     /// The segment files, oldest first. Counts rows: for operators.
     public func segments() throws(StoreError) -> [SegmentInfo] {
         try core.withLock { core throws(StoreError) in try core.segments() }

@@ -122,6 +122,24 @@ final class LogReaderCore {
         }
     }
 
+    /// The epoch in which a transaction was written; nil when the log does not have it.
+    func epoch(at sequence: Sequence) throws(StoreError) -> Epoch? {
+        if sequence == .zero { return .zero }
+        return try catalog.gate.shared { () throws(StoreError) in
+            guard let entry = catalog.locate(sequence).found else {
+                guard let oldest = catalog.first, oldest == sequence.next else { return nil }
+                return try previous(of: SegmentCatalog.Entry(first: oldest, isSealed: false)).epoch
+            }
+            let statement = try segment(entry).boundaries
+            defer { statement.reset() }
+            statement.bind(1, sequence.value)
+            guard try statement.step(), Sequence(statement.integer(2)) >= sequence else {
+                return nil
+            }
+            return Epoch(statement.integer(1))
+        }
+    }
+
     /// The first sequence of the frame that holds `sequence`.
     func start(ofFrameAt sequence: Sequence) throws(StoreError) -> Sequence? {
         try catalog.gate.shared { () throws(StoreError) in

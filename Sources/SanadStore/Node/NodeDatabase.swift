@@ -60,19 +60,31 @@ public final class NodeDatabase {
 
     /// The identity, after checking that the store is this cluster's and this node's.
     func identity(cluster: Identifier, node: NodeName) throws(StoreError) -> StoreIdentity {
+        let (found, identity) = try storedIdentity()
+        guard found == cluster, identity.node == node else {
+            throw StoreError(
+                .foreignStore, operation: "open the store", path: connection.path,
+                message: "it belongs to node \(identity.node) of cluster \(found)",
+                hint: "check the data directory, the node's name and the cluster's id")
+        }
+        return identity
+    }
+
+    /// Whose store this is, whoever asks.
+    func identity() throws(StoreError) -> StoreIdentity { try storedIdentity().identity }
+
+    private func storedIdentity() throws(StoreError) -> (
+        cluster: Identifier, identity: StoreIdentity
+    ) {
         let statement = try connection.prepare("SELECT cluster, node, store FROM identity")
         defer { statement.reset() }
         guard try statement.step(), let name = NodeName(statement.text(1)) else {
             throw damaged("it has no identity")
         }
-        let found = try identifier(statement.buffer(0))
-        guard found == cluster, name == node else {
-            throw StoreError(
-                .foreignStore, operation: "open the store", path: connection.path,
-                message: "it belongs to node \(name) of cluster \(found)",
-                hint: "check the data directory, the node's name and the cluster's id")
-        }
-        return StoreIdentity(node: name, store: try identifier(statement.buffer(2)))
+        return (
+            try identifier(statement.buffer(0)),
+            StoreIdentity(node: name, store: try identifier(statement.buffer(2)))
+        )
     }
 
     /// The last version of the cluster's record that this node saw.

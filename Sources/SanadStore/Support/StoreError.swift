@@ -26,6 +26,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case appliedBeyondFork
         /// Rows were read before a position that the table has already reached: fetch them again.
         case staleRows
+        /// The store may be the only one that has acknowledged writes.
+        case lastCopy
         /// An entry with the same key and other content exists.
         case conflict
         /// A snapshot was held for longer than `StoreOptions.readTransactionMaximum`.

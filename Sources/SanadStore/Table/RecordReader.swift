@@ -78,17 +78,20 @@ public final class RecordReader: Sendable {
     ///
     /// - Parameters:
     ///   - collection: nil for all.
+    ///   - after: only records after this name, a collection, a TAB and a key, which an earlier
+    ///     export of the same collection ended with.
     ///   - body: false ends the export early.
     /// - Returns: the position of which the records are the state.
     @discardableResult
     public func export(
-        collection: [UInt8]? = nil, _ body: (RecordView) -> Bool
+        collection: [UInt8]? = nil, after: [UInt8]? = nil, _ body: (RecordView) -> Bool
     ) throws(StoreError) -> Position {
         var (from, to) = StoredName.everything
         if let collection {
             from = StoredName.of(collection, [])
             to = StoredName.end(ofPrefix: from)
         }
+        if let after { from = StoredName.successor(after) }
         let (lower, upper) = (from, to)
         return try core.use { core throws(StoreError) in
             let snapshot = try core.beginSnapshot(table)

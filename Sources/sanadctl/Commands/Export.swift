@@ -9,7 +9,8 @@ struct Export: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Prints every record as NDJSON, in the format that import takes.",
         discussion: """
-            A file appears under its name only when it is whole: until then it ends in .part. To \
+            What is written meanwhile comes after the records, so that an import of the whole ends \
+            in the state of one sequence. A file appears under its name only when it is whole: until then it ends in .part. To \
             compress: sanadctl export | gzip > records.ndjson.gz
             """)
 
@@ -30,17 +31,29 @@ struct Export: AsyncParsableCommand {
         let report = ProgressReport(
             force: progress, quiet: output == nil && Terminal.outputIsTerminal && !progress)
         let query = collection.map { "?collection=\(NodeClient.encoded($0))" } ?? ""
-        let lines = try await node.withClient { client in
+        let descriptor = target?.descriptor ?? STDOUT_FILENO
+        let (lines, tail) = try await node.withClient { client in
             let answer = try await client.stream(.get, "/v1/export" + query)
-            return try await copy(
-                answer, to: target?.descriptor ?? STDOUT_FILENO, report)
+            let lines = try await copy(answer.body, to: descriptor, report)
+            var tail = try ChangesTail(answer.headers, collection: collection)
+            try await tail.follow(client) { page in
+                try page.withUnsafeBytes { try Self.write($0, to: descriptor) }
+            }
+            return (lines, tail)
         }
         report.end()
         try target?.finish()
         let place = output.map { " to \($0)" } ?? ""
         Terminal.error(
-            "\(Text.count(lines)) records exported\(place) in "
-                + Text.seconds(report.elapsedSeconds))
+            "\(Text.count(lines)) records and \(Text.count(tail.lines)) changes exported\(place) in "
+                + Text.seconds(report.elapsedSeconds) + ": the state at sequence \(tail.reached)")
+    }
+
+    private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) throws {
+        let status = Terminal.writeAll(bytes, to: descriptor)
+        guard status == 0 else {
+            throw Failure(.cannotCreate, "cannot write: \(String(cString: strerror(status)))")
+        }
     }
 
     private func copy(
@@ -51,13 +64,7 @@ struct Export: AsyncParsableCommand {
         var shown = 0.0
         do {
             for try await part in body {
-                let status = part.withUnsafeReadableBytes {
-                    Terminal.writeAll($0, to: descriptor)
-                }
-                guard status == 0 else {
-                    throw Failure(
-                        .cannotCreate, "cannot write: \(String(cString: strerror(status)))")
-                }
+                try part.withUnsafeReadableBytes { try Self.write($0, to: descriptor) }
                 bytes += UInt64(part.readableBytes)
                 lines += part.readableBytesView.reduce(0) { $1 == UInt8(ascii: "\n") ? $0 + 1 : $0 }
                 if report.elapsedSeconds - shown >= 1 {

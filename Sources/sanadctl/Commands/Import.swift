@@ -40,7 +40,7 @@ struct Import: AsyncParsableCommand {
                 let answer = try await client.stream(
                     .post, "/v1/bulk?progress=true",
                     headers: [("Content-Type", "application/x-ndjson")], body: body)
-                return try await BulkAnswer.follow(answer) { line in
+                return try await BulkAnswer.follow(answer.body) { line in
                     report.show(
                         count: line.lines, unit: "lines", bytes: source.bytesTaken,
                         fraction: source.fraction)

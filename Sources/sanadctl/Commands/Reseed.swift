@@ -13,7 +13,9 @@ struct Reseed: AsyncParsableCommand {
             not be promoted.
 
             With --offline: for a store that does not open any more. It only writes the plan down; \
-            the next start of the daemon carries it out.
+            the next start of the daemon carries it out. It refuses where this node was primary, or \
+            this store alone was in sync, by the last that it knows; --accept-loss says that the \
+            other node is primary now and that what it lacks is lost.
             """)
 
     @OptionGroup var options: OperatorOptions
@@ -30,13 +32,17 @@ struct Reseed: AsyncParsableCommand {
     @Option(help: ArgumentHelp("With --offline: the configuration file.", valueName: "file"))
     var config = NodeConfiguration.defaultPath
 
+    @Flag(help: "With --offline: also when acknowledged writes may be in this store alone.")
+    var acceptLoss = false
+
     @Flag(help: "With --offline: delete the old log and records instead of keeping them.")
     var discardOld = false
 
     func validate() throws {
         try options.requireReason()
-        guard offline || (directory == nil && !discardOld) else {
-            throw ValidationError("--directory and --discard-old go with --offline")
+        guard offline || (directory == nil && !discardOld && !acceptLoss) else {
+            throw ValidationError(
+                "--directory, --accept-loss and --discard-old go with --offline")
         }
     }
 
@@ -56,26 +62,35 @@ struct Reseed: AsyncParsableCommand {
     private func planOffline() throws {
         let directory =
             try self.directory ?? NodeConfiguration.load(config).configuration.store.directory
-        for line in stake(directory) { Terminal.out(line) }
+        let stake = try StoreFiles.reading { () throws(StoreError) in
+            try Store.offlineReseedStake(directory: directory)
+        }
+        for line in lines(stake, directory) { Terminal.out(line) }
+        if let danger = stake.danger, !acceptLoss { throw Self.refusal(danger) }
         guard !options.dryRun else { return Terminal.out("Nothing was done.") }
         try Confirmation.nodeName.obtain(
             "The store in \(directory) will be emptied.", node: "empty", saidYes: options.yes)
         let now = UInt64(Date.now.timeIntervalSince1970 * 1_000)
         try StoreFiles.reading { () throws(StoreError) in
             try Store.planReseedOffline(
-                directory: directory, keepOld: !discardOld, reason: options.reason ?? "",
-                wallMilliseconds: now, actor: Actor.name)
+                directory: directory, keepOld: !discardOld, acceptLoss: acceptLoss,
+                reason: options.reason ?? "", wallMilliseconds: now, actor: Actor.name)
         }
         Terminal.out(
             "\(directory): planned. Start the daemon to carry it out: systemctl start sanadd")
     }
 
-    private func stake(_ directory: String) -> [String] {
-        [
-            "At stake:",
-            "  every record and the log in \(directory) "
-                + (discardOld ? "are DELETED" : "are moved to \(directory)/quarantine"),
-            "  if the other node is not primary and healthy, this may be the last copy: look first",
-        ]
+    private static func refusal(_ danger: String) -> Failure {
+        Failure(
+            .refused, danger,
+            next: "look at the other node (sanadctl status); only if it is primary and healthy, "
+                + "and what it lacks may be lost: --accept-loss")
+    }
+
+    private func lines(_ stake: ReseedStake, _ directory: String) -> [String] {
+        let files =
+            "every record and the log in \(directory) "
+            + (discardOld ? "are DELETED" : "are moved to \(directory)/quarantine")
+        return ["At stake:"] + ([files] + stake.lines).map { "  " + $0 }
     }
 }

@@ -23,8 +23,10 @@ struct NodeClient: Sendable {
 
     struct Answer: Sendable {
         var body: Data
+        var headers: HTTPHeaders
+
         /// The record's sequence, in quotes.
-        var entityTag: String?
+        var entityTag: String? { headers.first(name: "ETag") }
     }
 
     private let client: HTTPClient
@@ -90,15 +92,15 @@ struct NodeClient: Sendable {
     /// - Throws: a `Failure` with the node's reason for every status outside 200...299.
     func ask(
         _ method: Method, _ path: String, headers: [(String, String)] = [],
-        body: [UInt8]? = nil
+        body: [UInt8]? = nil, answerBytesMaximum: Int = Self.bodyBytesMaximum
     ) async throws -> Answer {
         let response = try await send(
             method, path, headers: headers, body: body.map { .bytes($0) })
-        let data = try await Self.collect(response)
+        let data = try await Self.collect(response, upTo: answerBytesMaximum)
         guard (200..<300).contains(Int(response.status.code)) else {
             throw Self.failure(response.status, data)
         }
-        return Answer(body: data, entityTag: response.headers.first(name: "ETag"))
+        return Answer(body: data, headers: response.headers)
     }
 
     /// Sends a request whose answer is a stream without a foreseeable end.
@@ -107,13 +109,13 @@ struct NodeClient: Sendable {
     func stream(
         _ method: Method, _ path: String, headers: [(String, String)] = [],
         body: HTTPClientRequest.Body? = nil
-    ) async throws -> HTTPClientResponse.Body {
+    ) async throws -> HTTPClientResponse {
         let response = try await send(
             method, path, headers: headers, body: body, timeout: .hours(24 * 7))
         guard response.status == .ok else {
             throw Self.failure(response.status, try await Self.collect(response))
         }
-        return response.body
+        return response
     }
 
     func status() async throws -> (status: NodeStatus, body: Data) {
@@ -144,9 +146,11 @@ struct NodeClient: Sendable {
         throw Self.failure(response.status, data)
     }
 
-    private static func collect(_ response: HTTPClientResponse) async throws -> Data {
+    private static func collect(
+        _ response: HTTPClientResponse, upTo bytes: Int = bodyBytesMaximum
+    ) async throws -> Data {
         do {
-            return Data(try await response.body.collect(upTo: bodyBytesMaximum).readableBytesView)
+            return Data(try await response.body.collect(upTo: bytes).readableBytesView)
         } catch {
             throw Failure(.unavailable, "the answer broke off: \(error)")
         }

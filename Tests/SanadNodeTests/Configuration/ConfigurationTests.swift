@@ -7,6 +7,22 @@ import Testing
 
 @Suite("Configuration")
 struct ConfigurationTests {
+    @Test(
+        "Clients are told an address of this node that they can use, or none",
+        arguments: [
+            ("0.0.0.0:7401", nil), ("'[::]:7401'", nil),
+            ("10.1.0.5:7401", "http://10.1.0.5:7401"),
+            ("'[2001:db8::5]:7401'", "http://[2001:db8::5]:7401"),
+        ] as [(String, String?)])
+    func ownRecordsURL(listen: String, url: String?) throws {
+        let configuration = try NodeConfiguration.read(
+            ConfigurationFixtures.minimal(and: "records:\n  listen: \(listen)"), file: "test.yaml"
+        ).configuration
+        let identity = StoreIdentity(
+            node: configuration.node.name, store: Identifier(high: 1, low: 2))
+        #expect(configuration.engineOptions(identity: identity).recordsURL == url)
+    }
+
     @Test("The least configuration has every default")
     func defaults() throws {
         let reading = try NodeConfiguration.read(

@@ -85,6 +85,11 @@ struct RecordsRoutesTests {
             #expect(first.headers["etag"] == again.headers["etag"])
             #expect(again.headers["sanad-repeated"] == "true")
             #expect(again.text.contains("one-site"))
+            node.gate.set(.answer(.keyReused(sequence: Sequence(2))))
+            let other = try client.request("PUT", path, "2", headers: key)
+            #expect(other.status == 422)
+            #expect(other.text.contains("\"urn:sanad:problem:idempotency-key-reused\""))
+            #expect(other.text.contains("\"sequence\":2"))
         }
     }
 
@@ -211,7 +216,9 @@ struct RecordsRoutesTests {
             let client = try node.client()
             _ = try client.request("PUT", "/v1/collections/c/records/k", "{\n\"a\": 1}")
             _ = try client.request("DELETE", "/v1/collections/c/records/k")
+            node.gate.set(commits: false)
             _ = try client.request("PUT", "/v1/collections/c/records/k", "2")
+            node.gate.change { $0.committed = 4 }
             let all = try client.request("GET", "/v1/changes")
             let lines = [
                 #"{"sequence":2,"epoch":1,"op":"put","collection":"c","key":"k","value":{ "a": 1}}"#,
@@ -229,6 +236,44 @@ struct RecordsRoutesTests {
             try client.send("GET /v1/changes?after=3&wait=30 HTTP/1.1\r\n\r\n")
             node.gate.change { $0.committed = 4 }
             #expect(try client.response().text == lines[2] + "\n")
+        }
+    }
+
+    @Test("a consumer that has read what a failover cut off is told so")
+    func cutOffConsumer() async throws {
+        try await RecordsTestNode.run { node in
+            let client = try node.client()
+            for value in 1...3 {
+                _ = try client.request("PUT", "/v1/collections/c/records/k", "\(value)")
+            }
+            let page = try client.request("GET", "/v1/changes?after=1/1&limit=1")
+            #expect(page.status == 200)
+            #expect(page.headers["sanad-position"] == "1/2")
+            #expect(try client.request("GET", "/v1/changes?after=1/2").status == 200)
+            #expect(try client.request("GET", "/v1/changes?after=1%2F4").text == "")
+            let export = try client.request("GET", "/v1/export")
+            #expect(export.headers["sanad-position"] == "1/4")
+            let other = try client.request("GET", "/v1/changes?after=2/2")
+            #expect(other.status == 410)
+            #expect(other.text.contains("urn:sanad:problem:other-history"))
+            #expect(other.text.contains("\"epoch\":1}"))
+            for wait in ["", "&wait=30"] {
+                let beyond = try client.request("GET", "/v1/changes?after=5" + wait)
+                #expect(beyond.status == 410)
+                #expect(beyond.text.contains("urn:sanad:problem:beyond-the-log"))
+                #expect(beyond.text.contains("\"log_end\":4}"))
+            }
+            for bad in ["", "/", "1/", "/4", "1/2/3", "x", "-1", "99999999999999999999"] {
+                #expect(try client.request("GET", "/v1/changes?after=" + bad).status == 400)
+            }
+            // A standby may come to that place, and a new primary's log has what it will commit.
+            node.gate.change { $0.logEnd.sequence = 5 }
+            #expect(try client.request("GET", "/v1/changes?after=5").status == 200)
+            node.gate.set(writable: false)
+            let later = try client.request("GET", "/v1/changes?after=7")
+            #expect(later.status == 200)
+            #expect(later.headers["sanad-sequence"] == "7")
+            #expect(later.headers["sanad-position"] == nil)
         }
     }
 

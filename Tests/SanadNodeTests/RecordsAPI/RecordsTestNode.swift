@@ -28,6 +28,8 @@ final class TestGate: NodeGate {
         var held: [WriteRequest] = []
         var status = NodeStatus()
         var isWritable = true
+        /// False: what is written is in the log, and neither committed nor applied.
+        var commits = true
         var idempotent: [String: Sequence] = [:]
         var commands: [ControlCommand] = []
         var submitted = 0
@@ -43,9 +45,9 @@ final class TestGate: NodeGate {
     static let hint = PrimaryHint(
         epoch: Epoch(7), node: NodeName("marrakech"), url: "https://marrakech.example:7401")
 
-    init(directory: String) throws {
+    init(directory: String, options: StoreOptions = StoreOptions()) throws {
         let store = try Store.open(
-            directory: directory, cluster: Identifier(high: 1, low: 2),
+            directory: directory, options: options, cluster: Identifier(high: 1, low: 2),
             node: try #require(NodeName("rabat")),
             makeStoreIdentifier: { Identifier(high: 3, low: 4) })
         let start = FrameEncoder.epochStart(
@@ -69,6 +71,8 @@ final class TestGate: NodeGate {
             $0.commitsFirst = count
         }
     }
+
+    func set(commits: Bool) { state.withLock { $0.commits = commits } }
 
     func set(writable: Bool) { state.withLock { $0.isWritable = writable } }
 
@@ -170,8 +174,10 @@ final class TestGate: NodeGate {
             let sequence = encoder.append(request.transaction)
             let frame = encoder.finish()
             try state.store.log.append([frame])
-            _ = state.store.table.insert(frame)
-            state.status.committed = sequence.value
+            if state.commits {
+                _ = state.store.table.insert(frame)
+                state.status.committed = sequence.value
+            }
             if let key = request.idempotencyKey { state.idempotent[key] = sequence }
             return .committed(epoch: Epoch(1), sequence: sequence, durability: .bothSites)
         } catch {
@@ -192,12 +198,12 @@ struct RecordsTestNode: Sendable {
 
     /// Runs `body` on a thread of its own, since it waits for sockets.
     static func run(
-        limits: RecordsServerLimits = fast,
+        limits: RecordsServerLimits = fast, store: StoreOptions = StoreOptions(),
         _ body: @escaping @Sendable (RecordsTestNode) throws -> Void
     ) async throws {
         let temporary = try TemporaryDirectory()
         let directory = temporary.path
-        let gate = try TestGate(directory: directory + "/store")
+        let gate = try TestGate(directory: directory + "/store", options: store)
         var options = RecordsServerOptions(port: 0, controlSocketPath: directory + "/control.sock")
         options.limits = limits
         let server = try await RecordsServer.start(

@@ -135,12 +135,12 @@ final class TestNode {
 /// Submits writes and waits for their outcomes.
 final class Client: Sendable {
     func put(
-        _ gate: any NodeGate, _ key: String, _ value: String, conditions: [Condition] = [],
-        idempotencyKey: String? = nil
+        _ gate: any NodeGate, _ key: String, _ value: String, in collection: String = "pupils",
+        conditions: [Condition] = [], idempotencyKey: String? = nil
     ) async throws -> WriteOutcome {
         let box = WriteOutbox(wake: {})
         var transaction = TransactionBytes()
-        transaction.append(.put, collection: "pupils", key: key, value: value)
+        transaction.append(.put, collection: collection, key: key, value: value)
         try gate.submit(
             WriteRequest(
                 transaction: transaction, conditions: conditions,

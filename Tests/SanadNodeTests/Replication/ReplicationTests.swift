@@ -231,13 +231,34 @@ struct ReplicationTests {
         await met.stop()
     }
 
+    @Test("what a reseed puts at stake on a linked pair is what both have now")
+    func stakeOfLinkedPair() async throws {
+        let pair = try Pair()
+        let (rabat, marrakech) = try await pair.startBoth()
+        for key in ["amina", "karim", "salma"] {
+            #expect(try await client.put(rabat.gate, key, "1").durability == .bothSites)
+        }
+        for (node, peer) in [(rabat, "marrakech"), (marrakech, "rabat")] {
+            var lines: [String] = []
+            // The primary's marks are as fresh as its last heartbeat.
+            try await until("both know of both logs") {
+                lines = await node.gate.operate(.reseed, dryRun: true).lines
+                return lines.last == "\(peer) has 0 transactions after it: they stay"
+            }
+            #expect(lines.first == "both nodes have everything up to sequence 4")
+            #expect(lines.contains { $0.hasPrefix("this node has 0 transactions after it") })
+        }
+        await marrakech.stop()
+        await rabat.stop()
+    }
+
     @Test("a repeated idempotency key gives the first answer and writes nothing")
     func idempotency() async throws {
         let pair = try Pair()
         let (rabat, marrakech) = try await pair.startBoth()
         let first = try await client.put(rabat.gate, "amina", "1", idempotencyKey: "request-7")
         #expect(first.sequence == 2)
-        let second = try await client.put(rabat.gate, "amina", "2", idempotencyKey: "request-7")
+        let second = try await client.put(rabat.gate, "amina", "1", idempotencyKey: "request-7")
         guard case .repeated(let epoch, let sequence, .bothSites) = second else {
             Issue.record("\(second)")
             return
@@ -247,9 +268,60 @@ struct ReplicationTests {
         // The key is as safe as the write: the other site knows it too.
         await rabat.stop()
         try await until("marrakech promotes itself") { marrakech.gate.isWritable }
-        let third = try await client.put(marrakech.gate, "amina", "3", idempotencyKey: "request-7")
+        let third = try await client.put(marrakech.gate, "amina", "1", idempotencyKey: "request-7")
         if case .repeated = third {} else { Issue.record("\(third)") }
         #expect(try marrakech.gate.value("amina") == "1")
+        await marrakech.stop()
+    }
+
+    @Test("an idempotency key of another write is refused, here and after a failover")
+    func reusedKey() async throws {
+        let pair = try Pair()
+        let (rabat, marrakech) = try await pair.startBoth()
+        let absent = Condition(
+            collection: Array("pupils".utf8), key: Array("amina".utf8), expectation: .absent)
+        func expectReused(_ gate: any NodeGate) async throws {
+            let others = [
+                try await client.put(
+                    gate, "amina", "2", conditions: [absent], idempotencyKey: "request-7"),
+                try await client.put(
+                    gate, "karim", "1", conditions: [absent], idempotencyKey: "request-7"),
+                try await client.put(gate, "amina", "1", idempotencyKey: "request-7"),
+            ]
+            for other in others {
+                guard case .keyReused(Sequence(2)) = other else {
+                    Issue.record("\(other)")
+                    continue
+                }
+            }
+            let same = try await client.put(
+                gate, "amina", "1", conditions: [absent], idempotencyKey: "request-7")
+            if case .repeated = same {} else { Issue.record("\(same)") }
+            #expect(try gate.value("amina") == "1")
+            #expect(try gate.value("karim") == nil)
+        }
+        let first = try await client.put(
+            rabat.gate, "amina", "1", conditions: [absent], idempotencyKey: "request-7")
+        #expect(first.sequence == 2)
+        try await expectReused(rabat.gate)
+        await rabat.stop()
+        try await until("marrakech promotes itself") { marrakech.gate.isWritable }
+        try await expectReused(marrakech.gate)
+        await marrakech.stop()
+    }
+
+    @Test("a key that an earlier version remembered, without a fingerprint, still repeats")
+    func keyWithoutFingerprint() async throws {
+        let pair = try Pair()
+        let (rabat, marrakech) = try await pair.startBoth()
+        _ = try await client.put(rabat.gate, "request-7", "1", in: "~once")
+        let repeated = try await client.put(rabat.gate, "amina", "2", idempotencyKey: "request-7")
+        guard case .repeated(Epoch(1), Sequence(2), .bothSites) = repeated else {
+            Issue.record("\(repeated)")
+            return
+        }
+        #expect(try rabat.gate.value("amina") == nil)
+        await rabat.stop()
         await marrakech.stop()
     }
 

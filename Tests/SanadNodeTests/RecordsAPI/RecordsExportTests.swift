@@ -1,0 +1,81 @@
+import SanadCore
+import SanadStore
+import Testing
+
+@testable import SanadNode
+
+@Suite("Records API: exports that take long")
+struct RecordsExportTests {
+    private static let path = "/v1/collections/c/records/"
+
+    /// More than the sockets hold, so that the node has to wait for the client.
+    private func fill(_ client: RawClient, records: Int, valueBytes: Int) throws {
+        let value = String(repeating: "v", count: valueBytes)
+        for first in stride(from: 1_000, to: 1_000 + records, by: 50) {
+            var lines = ""
+            for key in first..<min(first + 50, 1_000 + records) {
+                lines +=
+                    #"{"op":"put","collection":"c","key":"\#(key)","value":"\#(value)"}"# + "\n"
+            }
+            #expect(try client.request("POST", "/v1/bulk", lines).status == 200)
+        }
+    }
+
+    /// The records that lines, applied in order, end in: from each key on to the line's end.
+    private func state(_ text: String) -> [String: String] {
+        var state: [String: String] = [:]
+        for line in text.utf8.split(separator: UInt8(ascii: "\n")).compactMap(String.init) {
+            guard let key = line.firstRange(of: "\"key\":\"") else { continue }
+            let rest = line[key.upperBound...]
+            let name = String(rest.prefix { $0 != "\"" })
+            state[name] = line[..<key.lowerBound].contains("\"put\"") ? String(rest) : nil
+        }
+        return state
+    }
+
+    @Test("a slow reader gets the rest in later read transactions, and the changes complete it")
+    func slowReader() async throws {
+        var limits = RecordsTestNode.fast
+        // Each record is read in a transaction of its own.
+        limits.exportWindow = .zero
+        try await RecordsTestNode.run(limits: limits) { node in
+            let (reader, writer) = (try node.client(), try node.client())
+            try fill(writer, records: 100, valueBytes: 100 << 10)
+            try reader.send("GET /v1/export HTTP/1.1\r\nHost: h\r\n\r\n")
+            let head = try reader.head()
+            let first = try reader.chunk()
+            // The node is far from the end, since the sockets do not hold so much.
+            #expect(try writer.request("PUT", Self.path + "0999", "\"new\"").status == 200)
+            #expect(try writer.request("PUT", Self.path + "1098", "\"changed\"").status == 200)
+            #expect(try writer.request("DELETE", Self.path + "1099").status == 200)
+            var body = first
+            while true {
+                let chunk = try reader.chunk()
+                if chunk.isEmpty { break }
+                body += chunk
+            }
+            #expect(!body.contains("\"0999\""), "its place was passed already")
+            #expect(body.contains("\"changed\""))
+            #expect(!body.contains("\"1199\""))
+            let after = try #require(
+                head.split(separator: "\r\n").first { $0.hasPrefix("Sanad-Sequence: ") })
+            let changes = try writer.request(
+                "GET", "/v1/changes?after=" + after.dropFirst("Sanad-Sequence: ".count))
+            let whole = try writer.request("GET", "/v1/export")
+            #expect(state(body + changes.text) == state(whole.text))
+        }
+    }
+
+    @Test("an export outlives the table's own bound of a read transaction")
+    func expiredSnapshots() async throws {
+        var store = StoreOptions()
+        store.readTransactionMaximum = .zero
+        try await RecordsTestNode.run(store: store) { node in
+            let client = try node.client()
+            try fill(client, records: 1_000, valueBytes: 10)
+            let export = try client.request("GET", "/v1/export")
+            #expect(export.status == 200)
+            #expect(export.text.split(separator: "\n").count == 1_000)
+        }
+    }
+}

@@ -105,7 +105,7 @@ private final class WitnessConversation {
     private let deliver: ArbiterDelivery
     private var open: [Open] = []
     private var problem = "the witness was not reached yet"
-    private var backoff = Limits.reconnectFirst
+    private var backoff = Backoff()
 
     init(
         _ client: WitnessClient, _ target: WitnessClient.Target, tls: TLSContext, log: Logger,
@@ -129,14 +129,12 @@ private final class WitnessConversation {
                 let ending = converse(over: connection)
                 connection.close()
                 if client.isStopping { return }
-                if SystemClock.instant.since(began) >= Limits.reconnectLasting {
-                    backoff = Limits.reconnectFirst
-                }
                 ended(ending)
+                pause(backoff.afterLink(standing: SystemClock.instant.since(began)))
             } catch {
                 ended(String(describing: error))
+                pause(backoff.afterFailure())
             }
-            pause()
         }
     }
 
@@ -163,10 +161,9 @@ private final class WitnessConversation {
 
     /// Waits before the next attempt, and lets questions fail meanwhile. The jitter keeps two nodes
     /// that lost the witness at one moment from coming back at one moment.
-    private func pause() {
-        let jitter = Span(nanoseconds: .random(in: 0...backoff.nanoseconds / 2))
-        let end = SystemClock.instant + backoff + jitter
-        backoff = min(backoff * 2, Limits.reconnectLast)
+    private func pause(_ wait: Span) {
+        let jitter = Span(nanoseconds: .random(in: 0...wait.nanoseconds / 2))
+        let end = SystemClock.instant + wait + jitter
         while !client.isStopping, SystemClock.instant < end {
             let due = client.withQueue { $0.waiting.map(\.deadline).min() ?? .never }
             client.wait(until: min(end, due)) { false }
@@ -229,7 +226,7 @@ private final class WitnessConversation {
             }
             open.removeFirst()
             guard !first.isLate else { return }
-            backoff = Limits.reconnectFirst
+            backoff = Backoff()
             // In time is what came in time, however late this thread looks at it; the lease counts
             // from the sending, so that nothing is granted by a late look.
             deliver(.success(answer))

@@ -46,6 +46,30 @@ extension EndToEnd {
             #expect(try sites.rabat.status()?.quarantineEntries == 1)
         }
 
+        /// In sync mode a primary without its standby has nothing to acknowledge; here the lease alone
+        /// keeps it from that.
+        @Test("async: a primary that only its clients reach stops before the other acknowledges")
+        func isolatedAsync() async throws {
+            let sites = try Sites(arbiter: .witness, mode: "async", failover: "max_loss: 100000")
+            try await sites.startBoth()
+            #expect(sites.rabat.put("before", "1")?.status == 200)
+            try await sites.untilEqual()
+            sites.isolateRabat()
+            #expect(sites.rabat.put("tail", "1")?.status == 200)
+            try await until("marrakech is primary") { sites.marrakech.isPrimary }
+            #expect(sites.marrakech.put("after", "2")?.status == 200)
+            let late = sites.rabat.put("late", "3", seconds: 2)
+            #expect(late?.status != 200, "\(String(describing: late))")
+            sites.heal()
+            try await sites.untilWhole(primary: sites.marrakech)
+            try await sites.untilEqual()
+            for site in [sites.rabat, sites.marrakech] {
+                #expect(site.get("before") == "1" && site.get("after") == "2")
+                #expect(site.get("tail") == nil && site.get("late") == nil)
+            }
+            #expect(try sites.rabat.status()?.quarantineEntries == 1)
+        }
+
         @Test("a paused primary with a witness acknowledges nothing when it wakes up")
         func pausedPrimary() async throws {
             let sites = try Sites(arbiter: .witness)

@@ -108,10 +108,10 @@ final class Sites {
             guard let leader = try self.leader, primary == nil || primary === leader,
                 let ahead = try leader.status(), let behind = try other(leader).status()
             else { return false }
-            // In async mode nobody is waited for, and the record names the primary alone.
+            // In async mode the record names the primary alone, unless a loss is allowed.
             let count = ahead.replicationMode == "sync" ? 2 : 1
-            return ahead.inSync.count == count && ahead.link.state == "streaming"
-                && behind.role == "standby" && behind.consistent && behind.inSync.count == count
+            return ahead.inSync.count >= count && ahead.link.state == "streaming"
+                && behind.role == "standby" && behind.consistent && behind.inSync.count >= count
                 && ahead.arbiterReachable != false && behind.arbiterReachable != false
                 && isKnownToWitness(ahead.recordVersion)
         }

@@ -12,6 +12,7 @@ extension Effect {
         case .append(let frame): "append \(frame.header.last)"
         case .persist(let record): "persist \(record.words)"
         case .persistEpoch(let epoch): "persist epoch \(epoch)"
+        case .persistPause(let until, _): until == .zero ? "forget pause" : "persist pause"
         case .persistFence(let reason): reason == nil ? "forget fence" : "persist fence"
         case .persistConflict(let problem): problem == nil ? "forget conflict" : "persist conflict"
         case .remember(let entry): "remember epoch \(entry.epoch)"

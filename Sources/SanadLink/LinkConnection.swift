@@ -116,8 +116,7 @@ public final class LinkConnection: @unchecked Sendable {
 
     /// Queues a frame, in order behind those before it.
     ///
-    /// It is not copied; it is cut into pieces while it is sent. The caller bounds how much waits
-    /// (``queuedFrameBytes``).
+    /// It is not copied; it is cut into pieces while it is sent. The caller bounds how much waits.
     ///
     /// - Precondition: 1 to `Limits.frameBytesMaximum` bytes.
     public func enqueue(frame: [UInt8]) {
@@ -125,12 +124,6 @@ public final class LinkConnection: @unchecked Sendable {
         guard isOpen else { return }
         queue.append(frame: frame)
     }
-
-    /// Messages that are not compressed yet.
-    public var queuedMessages: Int { queue.messageCount }
-
-    /// Bytes of frames that are not compressed yet.
-    public var queuedFrameBytes: Int { queue.frameBytes }
 
     /// True while anything, compressed or not, has yet to reach the socket.
     public var hasQueued: Bool {

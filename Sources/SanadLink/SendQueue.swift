@@ -6,17 +6,13 @@ struct SendQueue {
     private var frames = Fifo()
     /// Bytes of the first frame that are already gone.
     private var frameOffset = 0
-    private(set) var frameBytes = 0
 
     var messageCount: Int { messages.count }
     var isEmpty: Bool { messages.count == 0 && frames.count == 0 }
 
     mutating func append(message: [UInt8]) { messages.append(message) }
 
-    mutating func append(frame: [UInt8]) {
-        frameBytes += frame.count
-        frames.append(frame)
-    }
+    mutating func append(frame: [UInt8]) { frames.append(frame) }
 
     /// The payload size of the next packet; nil when nothing waits.
     var nextPayloadBytes: Int? {
@@ -41,7 +37,6 @@ struct SendQueue {
                 PacketHeader(channel: .frame, isLast: end == bytes.count, length: count),
                 UnsafeRawBufferPointer(rebasing: bytes[frameOffset..<end]))
         }
-        frameBytes -= count
         frameOffset = end
         if end == frame.count {
             frames.removeFirst()

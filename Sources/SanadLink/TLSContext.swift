@@ -140,7 +140,7 @@ private final class LoadedContext: @unchecked Sendable {
         let certificate = SSL_CTX_get0_certificate(pointer)
         guard
             X509_check_host(
-                certificate, node.text, 0, 
+                certificate, node.text, 0,
                 UInt32(X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT), nil)
                 == 1
         else {

@@ -54,8 +54,6 @@ final class Process {
     var reign: Frame?
     /// The true time at which it is woken if nothing else happens before.
     var wakesAt = UInt64.max
-    /// The operator let it act alone until at least then, in true time.
-    var aloneUntil: UInt64 = 0
     /// Questions to the arbiter in the present second of true time.
     var questions = (second: UInt64(0), count: 0)
     /// Pages of a snapshot on this connection that the standby has not taken.

@@ -116,17 +116,6 @@ extension World {
         count(\.overrides)
     }
 
-    /// The arbiter has taken the record of a reign that an operator began alone.
-    mutating func arbiterTook(_ record: ClusterRecord) {
-        for number in ledger.lines.indices.dropFirst()
-        where ledger.lines[number].epoch == record.epoch
-            && ledger.lines[number].isStrictFrom == .max
-        {
-            let wait = setting.timing.grantWait.nanoseconds
-            ledger.lines[number].isStrictFrom = time + wait + wait / 40
-        }
-    }
-
     /// An operator has this host give way.
     mutating func gaveWay(_ host: Int) {
         let own = line(of: host)

@@ -132,23 +132,6 @@ extension Store {
         return stores
     }
 
-    /// Deletes a kept store that the operator no longer needs.
-    ///
-    /// - Throws: `.notHeld` when there is none of this name.
-    public func discardKeptStore(name: String) throws(StoreError) {
-        let path = log.quarantineDirectory + "/" + name
-        guard Self.isKeptName(name), Files.exists(path) else {
-            throw StoreError(
-                .notHeld, operation: "discard a kept store", path: path,
-                message: "there is no kept store of this name")
-        }
-        for part in [path + "/segments", path] where Files.exists(part) {
-            for file in try Files.names(in: part) { try Files.remove(part + "/" + file) }
-            try Files.removeDirectory(part)
-        }
-        try Files.synchronizeDirectory(log.quarantineDirectory)
-    }
-
     private static func isKeptName(_ name: String) -> Bool {
         name.hasPrefix("store-") && UInt64(name.dropFirst("store-".count)) != nil
     }

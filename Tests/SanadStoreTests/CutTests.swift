@@ -43,7 +43,8 @@ struct CutTests {
         #expect(entry.first == frames[kept].header.first)
         #expect(entry.last == frames.last?.header.last)
         #expect(entry.transactionCount == UInt64(frames.count - kept))
-        let cut = try store.log.readQuarantine(entry, after: .zero, maximumBytes: 1 << 20)
+        let cut = try store.log.quarantineReader(entry).read(
+            after: .zero, maximumBytes: 1 << 20)
         #expect(cut.map(\.bytes) == frames[kept...].map(\.bytes))
         #expect(entry.bytes == cut.reduce(0) { $0 + UInt64($1.bytes.count) })
         let left = try store.log.makeReader().read(after: .zero, maximumBytes: 1 << 20)

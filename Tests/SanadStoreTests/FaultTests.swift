@@ -102,8 +102,8 @@ struct FaultTests {
             if store.log.end == frames[4].position {
                 // Carried out: everything beyond is in quarantine.
                 let entry = try #require(entries.first)
-                let kept = try store.log.readQuarantine(
-                    entry, after: .zero, maximumBytes: 1 << 20)
+                let kept = try store.log.quarantineReader(entry).read(
+                    after: .zero, maximumBytes: 1 << 20)
                 #expect(kept.map(\.bytes) == frames[5...].map(\.bytes))
             } else {
                 // Not begun: nothing is gone.

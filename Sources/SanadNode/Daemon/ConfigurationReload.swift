@@ -32,7 +32,8 @@ public final class ConfigurationReload: Sendable {
         let waiting = changed.filter { $0 != "log.level" }
         guard !waiting.isEmpty else { return log.notice("reload: no key waits for a restart") }
         log.warning(
-            "reload: changed keys that need a restart", ["keys": "\(waiting.joined(separator: ", "))"])
+            "reload: changed keys that need a restart",
+            ["keys": "\(waiting.joined(separator: ", "))"])
     }
 
     /// - Returns: the names of the keys whose text differs from the running one.

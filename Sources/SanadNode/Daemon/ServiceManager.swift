@@ -15,7 +15,6 @@ public struct ServiceManager: Sendable {
     public func ready() { send("READY=1") }
     public func stopping() { send("STOPPING=1") }
     public func watchdog() { send("WATCHDOG=1") }
-    public func status(_ text: String) { send("STATUS=" + text) }
 
     /// `Type=notify-reload` wants the time of the reload's beginning on `CLOCK_MONOTONIC`.
     public func reloading() {

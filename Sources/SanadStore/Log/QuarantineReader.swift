@@ -96,13 +96,6 @@ extension SegmentLog {
         try QuarantineReader(path: "\(quarantineDirectory)/\(entry.file)", vfs: options.vfs)
     }
 
-    /// Frames of a quarantine file, in order; see `QuarantineReader.read`.
-    public func readQuarantine(
-        _ entry: QuarantineEntry, after sequence: Sequence, maximumBytes: Int
-    ) throws(StoreError) -> [Frame] {
-        try quarantineReader(entry).read(after: sequence, maximumBytes: maximumBytes)
-    }
-
     /// Deletes a quarantine file that the operator no longer needs, and takes it off the list.
     public func discardQuarantine(_ entry: QuarantineEntry) throws(StoreError) {
         try Files.removeDatabase("\(quarantineDirectory)/\(entry.file)")

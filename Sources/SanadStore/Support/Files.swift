@@ -53,13 +53,6 @@ enum Files {
         guard unlink(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
     }
 
-    /// Removes an empty directory.
-    static func removeDirectory(_ path: String) throws(StoreError) {
-        guard rmdir(path) == 0 || errno == ENOENT else {
-            throw failure("remove the directory", path)
-        }
-    }
-
     /// Removes an SQLite file that no connection has open, and what belongs to it.
     static func removeDatabase(_ path: String) throws(StoreError) {
         // The file first: a WAL without its file is ignored, a file without its WAL is truncated.

@@ -16,7 +16,7 @@ struct EngineTests {
                 outbox: box, ticket: 1))
     }
 
-    @Test("after a pause, a repeated write is not answered from the records of a lease that is over")
+    @Test("after a pause that outlived the lease, a repeated write is not answered")
     func repeatAfterPause() async throws {
         let fixture = try EngineFixture()
         let engine = fixture.engine

@@ -2,8 +2,8 @@ import Dispatch
 import Foundation
 import Logging
 import SanadCore
-import Synchronization
 import SanadTestSupport
+import Synchronization
 import Testing
 
 @testable import SanadNode

@@ -2,8 +2,8 @@ import Dispatch
 import Glibc
 import NIOCore
 import SanadCore
-import Synchronization
 import SanadTestSupport
+import Synchronization
 import Testing
 
 @testable import SanadNode

@@ -73,6 +73,10 @@ struct RecordsExportTests {
         try await RecordsTestNode.run(store: store) { node in
             let client = try node.client()
             try fill(client, records: 1_000, valueBytes: 10)
+            // The bound is looked at between rows of the table, not of memory.
+            node.gate.table.requestFlush()
+            let committed = Sequence(node.gate.status.committed)
+            #expect(eventually { node.gate.table.flushedPosition.sequence >= committed })
             let export = try client.request("GET", "/v1/export")
             #expect(export.status == 200)
             #expect(export.text.split(separator: "\n").count == 1_000)

@@ -5,7 +5,9 @@ PACKAGES = libsqlite3-dev libssl-dev liblz4-dev pkg-config gzip
 # What the tests want beside: the real etcd.
 TEST_PACKAGES = etcd-server
 SOURCES = Package.swift Sources Tests
-# The lock file decides the versions: a build never chooses others by itself.
+# Where there is a lock file it decides the versions, and a build never chooses others by itself. A
+# fresh clone has none: its first build takes the newest versions that Package.swift allows, and
+# writes the file.
 LOCKED = $(if $(wildcard Package.resolved),--force-resolved-versions)
 
 # Installs those of the named Debian packages that are missing, as root or through sudo.
@@ -18,7 +20,7 @@ install = @missing=; for package in $(1); do \
 	    apt-get install -y -q --no-install-recommends $$missing; }
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps swift build release test demo demo-quick check sim-smoke sim planted \
+.PHONY: help deps test-deps swift build release test demo demo-quick people check sim-smoke sim planted \
 	model model-bugs bench-failover bench bench-peers lint format clean
 
 help: ## this list
@@ -46,11 +48,16 @@ release: swift ## build sanadd, sanadctl and sanad-bench as they are shipped
 test: deps test-deps ## run all tests
 	$(SWIFT) test $(LOCKED)
 
-demo: release ## lose a data center: census, kill -9, promotion, return, switchover home
+demo: deps release ## lose a data center: census, kill -9, promotion, return, switchover home
 	deploy/demo/demo.sh
 
-demo-quick: release ## the same with a shorter load
+demo-quick: deps release ## the same with a shorter load
 	deploy/demo/demo.sh --quick
+
+# The stream is not in the repository; the digest is that of the records that it makes.
+EXPECT ?= eee5a7fbce9180ab507b4bf6a43f1647d47e67db29f2114709b13e0566228a91
+people: deps release ## fail over in the middle of a large stream: DATA=path/people.ndjson.gz
+	deploy/demo/people.sh --data '$(DATA)' --expect '$(EXPECT)'
 
 # In order, also under make -j: the tests and the demo measure time on the same two cores.
 check: ## all that a change has to pass: lint, build, tests, simulation, demo

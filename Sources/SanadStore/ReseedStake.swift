@@ -14,7 +14,7 @@ public struct ReseedStake: Sendable {
         guard let record else { return nil }
         if record.primary == identity.node {
             return "the cluster's record of epoch \(record.epoch) names this node, "
-                + "\(identity.node), primary: it has writes that no other node may have"
+                + "\(identity.node), primary: it may have writes that no other node has"
         }
         if record.inSync == [identity] {
             return "the cluster's record of epoch \(record.epoch) names this store alone in sync: "

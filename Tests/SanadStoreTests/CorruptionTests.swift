@@ -42,8 +42,31 @@ struct CorruptionTests {
         #expect(error.path.hasSuffix(file))
         #expect(error.message.contains("first=5"))
         let report = try reader.verify()
-        #expect(report.verified.sequence < Sequence(5))
-        #expect(report.problem?.path == error.path)
+        #expect(report.verified.sequence == Sequence(4))
+        #expect(report.problems.map(\.path) == [error.path])
+    }
+
+    @Test("A verification names every damaged file, and the last sound frame before the first")
+    func severalDamages() throws {
+        let file = try fill()
+        let names = try Files.names(in: fixture.path + "/segments").filter {
+            $0.hasSuffix(".segment")
+        }.sorted()
+        try flip("value-3-x", in: "\(fixture.path)/segments/\(file)")
+        // The record with number 15 is in the transaction with sequence 17.
+        let later = try #require(
+            names.last {
+                SegmentCatalog.first(fromFileName: $0).map { $0 <= Sequence(17) } ?? false
+            })
+        try #require(later != file)
+        try flip("value-15-x", in: "\(fixture.path)/segments/\(later)")
+        let store = try fixture.open()
+        let report = try store.log.makeReader().verify()
+        #expect(report.verified.sequence == Sequence(4))
+        #expect(report.problems.count == 2)
+        #expect(report.problems.first?.path.hasSuffix(file) == true)
+        #expect(report.problems.last?.path.hasSuffix(later) == true)
+        #expect(report.transactions > 10, "what comes after a damaged file is verified too")
     }
 
     @Test("A changed bit in the tail is found when the store is opened")

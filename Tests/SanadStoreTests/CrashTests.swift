@@ -45,7 +45,7 @@ struct CrashTests {
         #expect(store.table.applied <= store.log.end.sequence)
         let reader = store.log.makeReader()
         let report = try reader.verify()
-        #expect(report.problem == nil)
+        #expect(report.problems.isEmpty)
         #expect(report.verified == store.log.end)
         try store.table.replay(reader)
         var model: [String: String] = [:]

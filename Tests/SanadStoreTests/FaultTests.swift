@@ -61,7 +61,7 @@ struct FaultTests {
                 "after \(calls) calls")
             let reader = store.log.makeReader()
             let report = try reader.verify()
-            #expect(report.problem == nil)
+            #expect(report.problems.isEmpty)
             try store.table.replay(reader)
             try store.table.flushAll()
             var maker = FrameMaker(store.log)
@@ -111,7 +111,7 @@ struct FaultTests {
                 #expect(entries.isEmpty)
                 #expect(!isDone)
             }
-            #expect(try store.log.makeReader().verify().problem == nil)
+            #expect(try store.log.makeReader().verify().problems.isEmpty)
             if isDone { break }
             calls += 1
         }

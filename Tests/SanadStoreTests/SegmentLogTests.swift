@@ -40,7 +40,7 @@ struct SegmentLogTests {
         #expect(try reader.read(after: .zero, maximumBytes: 1).count == 1)
         #expect(try reader.read(after: store.log.end.sequence, maximumBytes: 1).isEmpty)
         let report = try reader.verify()
-        #expect(report.problem == nil)
+        #expect(report.problems.isEmpty)
         #expect(report.frames == written.count)
         #expect(report.verified == store.log.end)
     }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 
 /// A configuration file's text, and where it is.
 struct ConfigurationFile {
@@ -12,11 +13,8 @@ struct ConfigurationFile {
         do {
             data = try Data(contentsOf: url)
         } catch {
-            let reason =
-                (error as? CocoaError)?.code == .fileReadNoSuchFile
-                ? "there is no such file" : "the file cannot be read: \(error.localizedDescription)"
             throw ConfigurationError(
-                file: path, problems: [ConfigurationProblem(message: reason)])
+                file: path, problems: [ConfigurationProblem(message: Self.reason(url.path))])
         }
         guard let text = String(validating: data, as: UTF8.self) else {
             throw ConfigurationError(
@@ -24,5 +22,18 @@ struct ConfigurationFile {
         }
         self.text = text
         directory = url.deletingLastPathComponent().path
+    }
+
+    /// Why the file cannot be read, in the system's words; Foundation's have only a number.
+    private static func reason(_ path: String) -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        defer { if descriptor >= 0 { close(descriptor) } }
+        var byte: UInt8 = 0
+        guard descriptor < 0 || read(descriptor, &byte, 1) < 0 else {
+            return "the file cannot be read"
+        }
+        return errno == ENOENT
+            ? "there is no such file"
+            : "the file cannot be read: \(String(cString: strerror(errno)))"
     }
 }

@@ -26,8 +26,8 @@ public struct VerifyReport: Sendable {
     public var bytes: UInt64 = 0
     /// The boundary up to which everything is as it was written.
     public var verified = Position.origin
-    /// The first thing that is not; nil when the whole log is sound.
-    public var problem: StoreError?
+    /// The first thing in each file that is not; empty when the whole log is sound.
+    public var problems: [StoreError] = []
 }
 
 /// Reads the log beside its writer, over read-only connections of its own that never checkpoint.
@@ -62,7 +62,8 @@ public final class LogReader: Sendable {
         try core.withLock { core throws(StoreError) in try core.segments() }
     }
 
-    /// Verifies the chain of the whole log, across files.
+    /// Verifies the chain of the whole log, across files. After something damaged it goes on with
+    /// the next file, so that an operator learns of all that is lost at once.
     ///
     /// - Parameter progress: called with the state so far after each read; false ends the work.
     public func verify(
@@ -72,28 +73,45 @@ public final class LogReader: Sendable {
         let entries = core.withLock { $0.catalog.entries }
         guard let first = entries.first?.first else { return report }
         report.segments = entries.count
-        var position: Position?
-        var next = Sequence(first.value - 1)
+        var place = Place(next: Sequence(first.value - 1))
         while true {
             let frames: [Frame]
             do throws(StoreError) {
-                let (after, known) = (next, position)
+                let from = place
                 frames = try core.withLock { core throws(StoreError) in
                     try core.read(
-                        after: after, maximumBytes: Limits.catchUpReadBytes, previous: known)
+                        after: from.next, maximumBytes: from.bytes, previous: from.position)
                 }
-            } catch  where error.code == .corrupt {
-                report.problem = error
-                return report
+            } catch  where error.code == .corrupt || error.code == .notABoundary {
+                // Frame by frame, the last sound one is found.
+                if place.bytes > 1 {
+                    place.bytes = 1
+                    continue
+                }
+                report.problems.append(error)
+                let damaged = entries.last { $0.first <= place.next.next } ?? entries[0]
+                guard let following = entries.first(where: { $0.first > damaged.first }) else {
+                    return report
+                }
+                place = Place(next: Sequence(following.first.value - 1))
+                continue
             }
             guard let last = frames.last else { return report }
             report.frames += frames.count
-            report.transactions += last.header.last.value - next.value
+            report.transactions += last.header.last.value - place.next.value
             report.bytes += frames.reduce(0) { $0 + UInt64($1.bytes.count) }
-            report.verified = last.position
-            position = last.position
-            next = last.header.last
+            if report.problems.isEmpty { report.verified = last.position }
+            place.position = last.position
+            place.next = last.header.last
             guard progress(report) else { return report }
         }
+    }
+
+    /// Where a verification is.
+    private struct Place {
+        var next: Sequence
+        /// The boundary there; nil where nothing before it is known to be sound.
+        var position: Position?
+        var bytes = Limits.catchUpReadBytes
     }
 }

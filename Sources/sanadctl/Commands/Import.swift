@@ -57,17 +57,10 @@ struct Import: AsyncParsableCommand {
     private func finish(
         _ summary: BulkAnswer, _ report: ProgressReport, _ source: InputSource
     ) throws {
-        if let problem = summary.problem {
-            let place = summary.lastSequence.map { ", up to sequence \($0)" } ?? ""
-            var failure = problem.failure(httpStatus: 400)
-            failure.message +=
-                "\n\(Text.count(summary.lines)) lines were written before it\(place)."
-            throw failure
-        }
-        guard !json else {
-            Terminal.out(summary.text)
-            return
-        }
+        // Scripts get the node's answer in either case; it says how far the import came.
+        if json { Terminal.out(summary.text) }
+        if let failure = summary.failure { throw failure }
+        guard !json else { return }
         let seconds = report.elapsedSeconds
         let first = summary.firstSequence.map(String.init) ?? "-"
         let last = summary.lastSequence.map(String.init) ?? "-"

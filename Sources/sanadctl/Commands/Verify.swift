@@ -10,7 +10,8 @@ struct Verify: ParsableCommand {
         discussion: """
             Reads the files only, beside a running node or without one. Recomputes the chain hash \
             of every frame of every segment, then compares the record table with the log. Exit \
-            code 0 when all is sound, 65 when something is damaged.
+            code 0 when all is sound, 65 when something is damaged: then every damaged file is named, \
+            and the position up to which the log is sound.
             """)
 
     @OptionGroup var files: FileOptions
@@ -47,8 +48,9 @@ struct Verify: ParsableCommand {
         let store = try StoreFiles(files)
         let log = try verifyLog(store)
         // Records are compared with the log, so they can be no sounder than it is.
-        let records = log.problem == nil ? try verifyRecords(store) : nil
-        let problems = [log.problem, records?.problem].compactMap { $0?.description }
+        let records = log.problems.isEmpty ? try verifyRecords(store) : nil
+        let found = log.problems + [records?.problem].compactMap(\.self)
+        let problems = found.map(\.description)
         let result = Result(
             sound: problems.isEmpty, segments: log.segments, frames: log.frames,
             transactions: log.transactions, logBytes: log.bytes,

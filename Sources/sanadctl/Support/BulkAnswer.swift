@@ -27,6 +27,15 @@ struct BulkAnswer: Decodable, Sendable {
         case lastSequence = "last_sequence"
     }
 
+    /// What a person is told when the import ended at a bad line, or at a refusal.
+    var failure: Failure? {
+        guard let problem else { return nil }
+        let place = lastSequence.map { ", up to sequence \($0)" } ?? ""
+        var failure = problem.failure(httpStatus: 400)
+        failure.message += "\n\(Text.count(lines)) lines were written before it\(place)."
+        return failure
+    }
+
     /// Reads the stream to its last line.
     ///
     /// - Throws: `outcomeUnknown` when the stream breaks off; the message says how far it came.

@@ -208,9 +208,7 @@ struct NodeClient: Sendable {
                 .outcomeUnknown, "\(place) closed the connection before it answered",
                 next: "the node may have stopped: systemctl status sanadd")
         case is NIOSSLError, is NIOSSLExtraError:
-            return Failure(
-                .unavailable, "no TLS connection to \(place): \(error)",
-                next: "name the authority that signed the server's certificate with --ca")
+            return TLSFailure.failure(place, "\(error)")
         default:
             return Failure(
                 .unavailable, "\(place) cannot be reached: \(error)",

@@ -74,7 +74,6 @@ struct ProblemDocument: Decodable, Equatable {
         case (503, _): return "try again in some seconds"
         case (504, _): return "read the record to see whether it was written, or write it again"
         case (412, _): return "read the record again; somebody changed it"
-        case (422, "idempotency-key-reused"): return "use a new key for a new write"
         case (500, _): return "look at the node's log: journalctl -u sanadd"
         default: return nil
         }

@@ -1,3 +1,4 @@
+import Glibc
 import SanadCore
 import SanadStore
 
@@ -7,10 +8,28 @@ struct StoreFiles {
 
     init(_ options: FileOptions) throws {
         let directory = try options.directory()
+        try Self.checkStore(directory)
         inspection = try Self.reading { () throws(StoreError) in
             try StoreInspection(directory: directory)
         }
     }
+
+    /// Tells "no store there" and "not allowed" apart before a failed read mixes them up.
+    static func checkStore(_ directory: String) throws {
+        let log = directory + "/segments"
+        if access(log, F_OK) != 0, errno != EACCES {
+            throw Failure(
+                .noInput, "there is no store in \(directory)",
+                next: "name the directory with --store, as store.directory in the node's "
+                    + "configuration has it")
+        }
+        guard access(log, R_OK | X_OK) == 0 else {
+            throw Failure(.noInput, "you may not read \(directory)", next: privileges)
+        }
+    }
+
+    private static let privileges =
+        "run this as root or as the user sanad: the store is closed to others"
 
     func segments() throws -> [SegmentInfo] {
         try Self.reading { () throws(StoreError) in try inspection.log.segments() }
@@ -63,7 +82,7 @@ struct StoreFiles {
         do throws(StoreError) {
             return try body()
         } catch {
-            throw Failure(code(error.code), error.description, next: next(error.code))
+            throw Failure(code(error.code), error.description, next: next(error))
         }
     }
 
@@ -76,10 +95,10 @@ struct StoreFiles {
         }
     }
 
-    private static func next(_ code: StoreError.Code) -> String? {
-        switch code {
+    private static func next(_ error: StoreError) -> String? {
+        switch error.code {
         case .corrupt: "read \"A damaged store\" in OPERATIONS.md"
-        case .io: "run this as root or as the user sanad: the store is closed to others"
+        case .io: access(error.path, R_OK) != 0 && errno == EACCES ? privileges : nil
         case .newerFormat: "use the version of sanadctl that belongs to the store"
         default: nil
         }

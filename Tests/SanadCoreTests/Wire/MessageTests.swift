@@ -146,26 +146,6 @@ struct MessageTests {
             }
         }
     }
-
-    /// The bytes of the examples in docs/formats/wire.md.
-    @Test("the layout is the documented one")
-    func pinnedBytes() throws {
-        #expect(Message.commit(Sequence(0x0102)).encoded() == [11, 2, 1, 0, 0, 0, 0, 0, 0])
-        #expect(Message.refusal("no").encoded() == [2, 2, 0x6E, 0x6F])
-        let rabat = try #require(Self.rabat)
-        let request = ArbiterRequest(
-            cluster: Identifier(high: 1, low: 2),
-            identity: StoreIdentity(node: rabat, store: Identifier(high: 5, low: 6)),
-            sent: Instant(nanoseconds: 99), wait: Span(nanoseconds: 3),
-            kind: .renew(epoch: Epoch(4), committed: Sequence(9)))
-        let numbers: [[UInt8]] = [1, 2].map { [$0, 0, 0, 0, 0, 0, 0, 0] }
-        let rest: [[UInt8]] = [5, 6, 99, 3].map { [$0, 0, 0, 0, 0, 0, 0, 0] }
-        let kind: [UInt8] = [2, 4, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]
-        let name = [5] + Array("rabat".utf8)
-        let expected: [UInt8] =
-            [21] + numbers.flatMap(\.self) + name + rest.flatMap(\.self) + kind
-        #expect(Message.arbiterRequest(request).encoded() == expected)
-    }
 }
 
 @Suite("Pages on the wire")
@@ -192,12 +172,5 @@ struct PagePacketTests {
         #expect(throws: MessageError.self) {
             try PagePacket(decoding: [1, 2] + bytes.dropFirst(2))
         }
-    }
-
-    /// The bytes of the example in docs/formats/wire.md.
-    @Test("the layout is the documented one")
-    func pinnedBytes() {
-        #expect(Self.samples[0].encoded() == [1, 1, 2, 1, 0, 0, 0, 0, 0, 0])
-        #expect(Self.samples[1].encoded() == [2, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3])
     }
 }

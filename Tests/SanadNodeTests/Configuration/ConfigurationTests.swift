@@ -150,6 +150,10 @@ struct ConfigurationTests {
         #expect(throws: ConfigurationError.self) {
             try NodeConfiguration.load("/nonexistent/sanad.yaml")
         }
+        let directory = #expect(throws: ConfigurationError.self) {
+            try NodeConfiguration.load(FileManager.default.temporaryDirectory.path)
+        }
+        #expect(directory?.problems.map(\.message) == ["the file cannot be read: Is a directory"])
         let path = FileManager.default.temporaryDirectory
             .appendingPathComponent("sanad-\(UUID().uuidString).yaml")
         try Data([0x6E, 0xFF, 0xFE]).write(to: path)

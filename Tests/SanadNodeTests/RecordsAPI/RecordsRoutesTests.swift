@@ -201,8 +201,12 @@ struct RecordsRoutesTests {
             let met = try client.response()
             #expect(met.status == 200)
             #expect(met.text == "2")
+            #expect(try client.request("GET", path + "?consistency=primary").text == "2")
             node.gate.set(writable: false)
-            #expect(try client.request("GET", path + "?consistency=primary").status == 503)
+            let refused = try client.request("GET", path + "?consistency=primary")
+            #expect(refused.status == 503)
+            #expect(refused.headers["sanad-primary"] == "https://marrakech.example:7401")
+            #expect(refused.text.contains("urn:sanad:problem:not-primary"))
             #expect(try client.request("GET", path + "?consistency=committed").status == 200)
             #expect(try client.request("GET", path + "?consistency=x").status == 400)
             node.gate.change { $0.role = "unconfirmed" }

@@ -52,14 +52,14 @@ struct CorruptionTests {
         let names = try Files.names(in: fixture.path + "/segments").filter {
             $0.hasSuffix(".segment")
         }.sorted()
-        try flip("value-3-x", in: "\(fixture.path)/segments/\(file)")
+        try flipBit(at: "value-3-x", in: "\(fixture.path)/segments/\(file)")
         // The record with number 15 is in the transaction with sequence 17.
         let later = try #require(
             names.last {
                 SegmentCatalog.first(fromFileName: $0).map { $0 <= Sequence(17) } ?? false
             })
         try #require(later != file)
-        try flip("value-15-x", in: "\(fixture.path)/segments/\(later)")
+        try flipBit(at: "value-15-x", in: "\(fixture.path)/segments/\(later)")
         let store = try fixture.open()
         let report = try store.log.makeReader().verify()
         #expect(report.verified.sequence == Sequence(4))

@@ -11,7 +11,7 @@ import Testing
 struct WitnessClientTests {
     private func client(
         _ site: ArbiterSite, port: UInt16, _ outcomes: Outcomes,
-        patience: Span = .seconds(15)
+        patience: Span = .seconds(50)
     ) throws -> WitnessClient {
         WitnessClient(
             host: "127.0.0.1", port: port, witness: ArbiterSite.hub,
@@ -58,7 +58,7 @@ struct WitnessClientTests {
         let fake = try FakeWitness()
         let outcomes = Outcomes()
         // Long enough for this test to answer in time on a busy machine.
-        let patience = Span.seconds(4)
+        let patience = Span.seconds(15)
         let client = try client(fake.site, port: fake.port, outcomes, patience: patience)
         defer { client.stop() }
         let slow = ArbiterSite.question(ArbiterSite.renew(1))

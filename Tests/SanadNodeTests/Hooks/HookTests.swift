@@ -213,7 +213,8 @@ struct HookRunnerTests {
     func outdatedVeto() async throws {
         let (runner, helpers) = try runner(
             veto: try programs.write(
-                "echo x >> \(programs.path("asked")); test \"$1\" = new || sleep 300; exit 0"))
+                "echo x >> \(programs.path("asked")); test \"$1\" = new || sleep 300; exit 0"),
+            timeout: .seconds(60))
         helpers.askVeto?("old")
         #expect(await hasLines(1, in: "asked"))
         helpers.askVeto?("new")

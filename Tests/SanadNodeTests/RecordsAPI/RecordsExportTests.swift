@@ -1,5 +1,6 @@
 import SanadCore
 import SanadStore
+import SanadTestSupport
 import Testing
 
 @testable import SanadNode
@@ -79,7 +80,9 @@ struct RecordsExportTests {
             // The bound is looked at between rows of the table, not of memory.
             node.gate.table.requestFlush()
             let committed = Sequence(node.gate.status.committed)
-            #expect(eventually { node.gate.table.flushedPosition.sequence >= committed })
+            try blockUntil("the records are on the disk") {
+                node.gate.table.flushedPosition.sequence >= committed
+            }
             let export = try client.request("GET", "/v1/export")
             #expect(export.status == 200)
             #expect(export.text.split(separator: "\n").count == 1_000)

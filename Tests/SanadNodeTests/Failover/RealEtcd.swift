@@ -102,6 +102,14 @@ final class EtcdNode {
     }
 
     func ask(_ kind: ArbiterRequest.Kind) async throws -> ArbiterAnswer {
-        try await outcome(kind).get()
+        while true {
+            switch try await outcome(kind) {
+            case .success(let answer): return answer
+            // On a machine that stood still the lease ended between its grant and its use: etcd has
+            // changed nothing, and a node asks again as well.
+            case .failure(let failure) where failure.reason.contains("lease not found"): continue
+            case .failure(let failure): throw failure
+            }
+        }
     }
 }

@@ -107,7 +107,7 @@ extension Replica {
         if let reason = objection(to: peer) { return refuse(reason, &effects) }
         link = .open(peer)
         if let problem = conflict(with: peer) { return enterConflict(problem, &effects) }
-        if peer.record.isNewer(than: record) { adopt(peer.record, &effects) }
+        if isNews(peer.record, from: peer) { adopt(peer.record, &effects) }
         if conflict != nil, record.primary == options.identity.node, !peer.isInConflict,
             peer.record.primary == options.identity.node
         {
@@ -130,6 +130,15 @@ extension Replica {
         let own = Message.protocolVersions
         return "protocol versions \(versions.oldest)-\(versions.newest) there, "
             + "\(own.lowerBound)-\(own.upperBound) here; upgrade the older node"
+    }
+
+    /// A newer record; or, where there is no arbiter to ask, the primary's own one of the very same
+    /// version: what an operator had this node write when it gave way can have met a change that the
+    /// primary was making.
+    private func isNews(_ theirs: ClusterRecord, from peer: Hello) -> Bool {
+        if theirs.isNewer(than: record) { return true }
+        return !options.hasArbiter && theirs != record && !record.isNewer(than: theirs)
+            && theirs.primary == peer.identity.node && record.primary == peer.identity.node
     }
 
     private func objection(to peer: Hello) -> String? {
@@ -290,8 +299,8 @@ extension Replica {
     private mutating func passedOn(
         _ newer: ClusterRecord, by peer: Hello, _ effects: inout [Effect]
     ) {
-        guard newer.cluster == options.cluster, newer.isNewer(than: record),
-            newer.primary == peer.identity.node
+        guard newer.cluster == options.cluster, newer.primary == peer.identity.node,
+            isNews(newer, from: peer)
         else { return }
         adopt(newer, &effects)
         if role == .unconfirmed, conflict == nil {

@@ -76,7 +76,8 @@ extension Replica {
         case .pageRead(session, let rows, let last, let readAt, let isLast):
             didRead(rows, last: last, readAt: readAt, isLast: isLast, &effects)
         case .pageLoaded(let cursor): didLoad(cursor, &effects)
-        case .recordsRead, .snapshotOpened, .pageRead: break  // It was asked for on an earlier link.
+        // What was asked for on an earlier link.
+        case .recordsRead, .snapshotOpened, .pageRead: break
         default: preconditionFailure("only the steps of a repair come here")
         }
     }

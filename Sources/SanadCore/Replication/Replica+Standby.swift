@@ -70,13 +70,9 @@ extension Replica {
         else { return drop("the peer led in an epoch that the record does not name", &effects) }
         becomeStandby("\(peer.identity.node) is primary of epoch \(lead.epoch)", &effects)
         isLed = true
-        // What another history called committed says nothing of this one.
+        // What another history called committed holds in this one up to the common history only.
         committedByPrimary = min(committedByPrimary, lead.bound.sequence)
         guard storeProblem == nil else { return }
-        // What an earlier reign called committed holds in this one up to the common history only.
-        if primaryMarks?.epoch != lead.epoch {
-            committedByPrimary = min(committedByPrimary, lead.bound.sequence)
-        }
         guard lead.bound.sequence <= logEnd.sequence else {
             return drop("the peer's bound is beyond this log", &effects)
         }

@@ -3,6 +3,8 @@ internal import SanadCore
 /// The witness's host: what is durable there, and the process, if it runs.
 struct ArbiterHost {
     var durable: Witness.Durable
+    /// Since when the committed mark on the disk is behind, in true time.
+    var markStaleSince: UInt64?
     var clock: HostClock
     var witness: Witness?
     var pausedUntil: UInt64 = 0
@@ -20,6 +22,7 @@ extension World {
     mutating func crashArbiter(losingStore: Bool) {
         guard setting.hasArbiter else { return }
         arbiter.witness = nil
+        arbiter.markStaleSince = nil
         if losingStore {
             arbiter.durable = Witness.Durable(
                 record: .initial(cluster: names.cluster), committed: .zero)
@@ -35,6 +38,7 @@ extension World {
     mutating func ask(_ question: ArbiterRequest, from host: Int) {
         guard let process = hosts[host].process?.number else { return }
         countQuestion(of: host)
+        noteAskedRole(question, host)
         if !isHealed, random.once(in: 30) {
             plan(.unanswered(host: host, process: process, sent: question.sent), after: second)
             return
@@ -59,8 +63,7 @@ extension World {
                 question, from: names.nodes[host], now: arbiter.clock.now(at: time))
         else { return }
         note("arbiter: \(brief(question)) of \(names.hosts[host]): \(brief(result.answer))")
-        if result.save, let durable = arbiter.witness?.durable {
-            arbiter.durable = durable
+        if saveArbiter() {
             if !isHealed, random.once(in: 300) { return crashArbiter(losingStore: false) }
         }
         var delay = network.delay(at: time, &random)
@@ -74,6 +77,31 @@ extension World {
         else { return }
         note("\(names.hosts[host]) hears the arbiter: \(brief(answer))")
         feed(host, .arbiter(answer))
+    }
+
+    /// The record is durable before the answer; the mark follows within ten seconds, and a crash
+    /// takes it back.
+    ///
+    /// - Returns: whether the answer waited for it.
+    private mutating func saveArbiter() -> Bool {
+        guard let present = arbiter.witness?.durable, present != arbiter.durable else {
+            return false
+        }
+        let mustSave = present.record != arbiter.durable.record
+        let staleSince = arbiter.markStaleSince ?? time
+        arbiter.markStaleSince = staleSince
+        if mustSave || time >= staleSince + Limits.witnessMarkInterval.nanoseconds {
+            arbiter.durable = present
+            arbiter.markStaleSince = nil
+        }
+        return mustSave
+    }
+
+    private func noteAskedRole(_ question: ArbiterRequest, _ host: Int) {
+        guard case .change(_, let record, _) = question.kind, let process = hosts[host].process,
+            process.roleAsked?.epoch != record.epoch
+        else { return }
+        process.roleAsked = (record.epoch, time)
     }
 
     /// A node asks often enough, and not more: a loop of questions is a defect.

@@ -43,6 +43,40 @@ extension World {
         fail("both nodes may acknowledge: \(words)")
     }
 
+    /// A node does not promote itself while its pause stands, unless it asked for the role before.
+    mutating func checkPause(_ reason: String, _ host: Int) {
+        guard let process = hosts[host].process, reason.hasPrefix("no heartbeat") else { return }
+        var begins = time
+        if let asked = process.roleAsked, asked.epoch == process.replica.record.epoch {
+            begins = asked.at
+        }
+        if hosts[host].disk.pause.certainlyStands(at: begins) {
+            fail("\(names.hosts[host]) promotes itself in spite of a pause")
+        }
+    }
+
+    /// Who gives the primary's word has everything in its table that was acknowledged before.
+    mutating func checkWord(of host: Int) {
+        guard let process = hosts[host].process, process.replica.hasAppliedBeforeReign,
+            let reign = process.replica.history.last, process.wordGiven != reign.epoch,
+            process.replica.isWritable(at: now(host).instant)
+        else { return }
+        process.wordGiven = reign.epoch
+        count(\.primaryWords)
+        let promised = ledger.lines[line(of: host)].committed.last { hash in
+            guard let entry = archive[hash], entry.position.sequence < reign.start.sequence else {
+                return false
+            }
+            return entry.isAcknowledged && !entry.isExcused
+        }
+        guard let position = promised.flatMap({ archive[$0]?.position }),
+            position.sequence > process.table.applied
+        else { return }
+        fail(
+            "\(names.hosts[host]) gives the primary's word at \(process.table.applied), and "
+                + "\(position) was acknowledged")
+    }
+
     /// What is written and not acknowledged is bounded by the window.
     mutating func checkWindow(of host: Int) {
         guard let replica = hosts[host].process?.replica, replica.needsStandby else { return }

@@ -9,6 +9,17 @@ struct Disk {
         var offset: UInt64 = 0
     }
 
+    /// Automatic promotion is off, in true time.
+    struct Pause {
+        var since: UInt64 = 0
+        var until: UInt64 = 0
+
+        /// It stands at that time, whatever the host's clock does.
+        func certainlyStands(at time: UInt64) -> Bool {
+            since < time && time < until - (until - since) / 50
+        }
+    }
+
     /// A repair that was begun, so that it goes on after a restart.
     enum Plan {
         case rejoin(Rejoin)
@@ -54,12 +65,13 @@ struct Disk {
     var baseOffset: UInt64 = 0
     var frames: [Frame] = []
     var table = Table()
+    /// The table of the last sync: a power loss may take it back to there.
+    var synced = Table()
     var plan: Plan?
     var fence: String?
     var epochAsked = Epoch.zero
     var conflict: String?
-    /// Automatic promotion is off until then, in true time.
-    var pausedUntil: UInt64 = 0
+    var pause = Pause()
     /// Frames that were cut off, by their hash.
     var quarantine: Set<ChainHash> = []
     var quarantinedTransactions: UInt64 = 0
@@ -152,6 +164,7 @@ struct Disk {
             table.applied = bound.sequence
             table.offset = endOffset
         }
+        synced = table
     }
 
     /// Retention: forgets the frames up to the boundary at `sequence`.
@@ -162,11 +175,12 @@ struct Disk {
         baseOffset = offset
     }
 
+    /// The records are right, and stay so after a power loss.
     var isRepairComplete: Bool {
         switch plan {
         case nil: true
-        case .rejoin(let plan): plan.isComplete(at: table.applied)
-        case .seed(_, _, let isLoaded, let from): isLoaded && table.applied >= from
+        case .rejoin(let plan): plan.isComplete(at: synced.applied)
+        case .seed(_, _, let isLoaded, let from): isLoaded && synced.applied >= from
         }
     }
 

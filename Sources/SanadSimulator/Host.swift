@@ -52,6 +52,10 @@ final class Process {
     var role = Role.unconfirmed
     /// The first frame of this process's reign, until it first calls something committed.
     var reign: Frame?
+    /// The reign for which the primary's word was looked at.
+    var wordGiven: Epoch?
+    /// The reign that the arbiter was asked for last, and when first, in true time.
+    var roleAsked: (epoch: Epoch, at: UInt64)?
     /// The true time at which it is woken if nothing else happens before.
     var wakesAt = UInt64.max
     /// Questions to the arbiter in the present second of true time.

@@ -50,6 +50,8 @@ public struct Statistics: Sendable, Equatable {
     public var acknowledgedLost = 0
     public var quarantined = 0
     public var tableChecks = 0
+    /// Reigns in which a primary could answer readers for everything that was acknowledged.
+    public var primaryWords = 0
     /// Moments at which an override had made two primaries.
     public var momentsWithTwoPrimaries = 0
     /// Promotions that the operator of a healed cluster had to make.
@@ -88,6 +90,7 @@ public struct Statistics: Sendable, Equatable {
             ("transactions lost within max_loss", \.lossesAllowed),
             ("acknowledged by one site or overridden, and cut off", \.acknowledgedLost),
             ("transactions in quarantine", \.quarantined), ("table checks", \.tableChecks),
+            ("primary's words", \.primaryWords),
             ("moments with two primaries by override", \.momentsWithTwoPrimaries),
             ("rescues after healing", \.rescues),
             ("longest healing, seconds", \.healingSecondsMaximum),

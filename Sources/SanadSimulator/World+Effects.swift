@@ -13,8 +13,7 @@ extension World {
         case .append(let frame): append(frame, host)
         case .persist(let record): persist(record, host)
         case .persistEpoch(let epoch): hosts[host].disk.epochAsked = epoch
-        case .persistPause(let until, _):
-            hosts[host].disk.pausedUntil = time + until.since(now(host).instant).nanoseconds
+        case .persistPause(let until, _): persist(pauseUntil: until, host)
         case .persistFence(let reason): hosts[host].disk.fence = reason
         case .persistConflict(let problem):
             if problem != nil {
@@ -126,6 +125,14 @@ extension World {
         hosts[host].disk.record = record
     }
 
+    /// A pause that is told again stands since it was told first.
+    private mutating func persist(pauseUntil end: Instant, _ host: Int) {
+        let present = hosts[host].disk.pause
+        hosts[host].disk.pause = Disk.Pause(
+            since: present.certainlyStands(at: time) ? present.since : time,
+            until: time + end.since(now(host).instant).nanoseconds)
+    }
+
     private mutating func cutLog(after position: Position, _ host: Int) {
         settleAppends(host)
         guard let applied = hosts[host].process?.table.applied else { return }
@@ -181,6 +188,7 @@ extension World {
     private mutating func roleChanged(_ role: Role, _ reason: String, _ host: Int) {
         note("\(names.hosts[host]) is \(role.rawValue): \(reason)")
         count(\.roleChanges)
+        if role == .primary { checkPause(reason, host) }
         hosts[host].process?.role = role
         hosts[host].process?.reign = nil
         guard role == .primary else { return }

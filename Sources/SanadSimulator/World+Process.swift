@@ -25,6 +25,7 @@ extension World {
         }
         scheduleWake(host)
         checkExclusive()
+        checkWord(of: host)
     }
 
     private mutating func step(_ host: Int, _ input: Input) {
@@ -134,11 +135,14 @@ extension World {
         plan(.flushed(host: host, process: process.number), after: delay)
     }
 
-    /// The table in memory goes to disk, with the position that it has.
+    /// The table in memory goes to disk, with the position that it has; now and then for good.
     mutating func flush(_ host: Int) {
         guard let process = hosts[host].process else { return }
         hosts[host].process?.isFlushing = false
         hosts[host].disk.table = process.table
+        if process.isRepairEnding || random.once(in: 3) {
+            hosts[host].disk.synced = process.table
+        }
         if process.isRepairEnding, hosts[host].disk.isRepairComplete {
             hosts[host].process?.isRepairEnding = false
             hosts[host].disk.plan = nil
@@ -151,7 +155,7 @@ extension World {
     private mutating func trimLog(_ host: Int) {
         guard let process = hosts[host].process, !process.replica.role.isUnconfirmed else { return }
         let disk = hosts[host].disk
-        var limit = min(disk.table.applied, process.replica.committed)
+        var limit = min(disk.synced.applied, process.replica.committed)
         let isOverCap = !isHealed && random.once(in: 10)
         if let needed = process.replica.neededFrom, !isOverCap { limit = min(limit, needed) }
         // Something always stays, as retention works by whole segments.

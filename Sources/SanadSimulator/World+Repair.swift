@@ -85,6 +85,7 @@ extension World {
         defer { answer(host, .recordsReplaced) }
         guard readAt >= process.table.applied else { return count(\.staleRows) }
         let replaced = hosts[host].disk.table.rows.replace(rows)
+        hosts[host].disk.synced = hosts[host].disk.table
         _ = process.table.rows.replace(rows)
         plan.finish(replaced, readAt: readAt)
         hosts[host].disk.plan = .rejoin(plan)
@@ -103,6 +104,7 @@ extension World {
         hosts[host].disk.table = Disk.Table(
             rows: RecordTable(), applied: base.sequence, offset: offset)
         let table = hosts[host].disk.table
+        hosts[host].disk.synced = table
         hosts[host].process?.table = table
         hosts[host].disk.plan = .seed(
             base: base, cursor: nil, isLoaded: false, consistentFrom: .zero)
@@ -114,7 +116,13 @@ extension World {
         guard case .seed(let base, let cursor, _, let from)? = hosts[host].disk.plan,
             let process = hosts[host].process
         else { return fail("\(names.hosts[host]) loads a page without a plan") }
+        guard readAt >= process.table.applied else {
+            // A power loss took the primary's table back behind the snapshot's base.
+            count(\.staleRows)
+            return crash(host, isPower: false)
+        }
         let replaced = hosts[host].disk.table.rows.replace(rows)
+        hosts[host].disk.synced = hosts[host].disk.table
         _ = hosts[host].process?.table.rows.replace(rows)
         if let cursor, let first = replaced.first.map(RecordTable.cursor),
             !cursor.lexicographicallyPrecedes(first)

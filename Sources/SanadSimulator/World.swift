@@ -155,14 +155,14 @@ struct World {
     }
 
     private mutating func resumePause(of host: Int) {
-        let until = hosts[host].disk.pausedUntil
+        let until = hosts[host].disk.pause.until
         guard until > time else { return }
         let end = now(host).instant + Span(nanoseconds: until - time)
         feed(host, .command(.pause(until: end), reason: "a pause goes on"))
     }
 
     /// Ends the process in the middle of what it does. What was written and not synced may be on
-    /// the disk or not, from the start of it.
+    /// the disk or not, from the start of it; the record table is as it was written, or synced, last.
     mutating func crash(_ host: Int, isPower: Bool) {
         guard let process = hosts[host].process else { return }
         closeConnection(of: host, isSilent: isPower)
@@ -171,7 +171,10 @@ struct World {
         hosts[host].disk.frames.append(contentsOf: survived)
         hosts[host].process = nil
         hosts[host].pausedUntil = 0
-        if isPower { hosts[host].clock.reboot(at: time) }
+        if isPower {
+            hosts[host].clock.reboot(at: time)
+            if random.flip() { hosts[host].disk.table = hosts[host].disk.synced }
+        }
         note(
             "\(names.hosts[host]) \(isPower ? "loses power" : "crashes"), "
                 + "\(kept) of \(process.appends.count) unsynced frames survive")

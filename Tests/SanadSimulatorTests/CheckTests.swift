@@ -57,7 +57,49 @@ struct CheckTests {
         expect("R met a second primary that no operator made")
     }
 
+    @Test("a promotion in spite of a pause; not one that was asked for before")
+    mutating func pause() throws {
+        let reason = "no heartbeat from rabat, grant expired"
+        let start = world.time
+        let epoch = try #require(world.hosts[1].process?.replica.record.epoch)
+        let end = world.now(1).instant + .seconds(100)
+        world.perform(.persistPause(until: end, reason: "test"), 1)
+        world.time += 50 * world.second
+        world.hosts[1].process?.roleAsked = (epoch, start)
+        world.perform(.roleChanged(.primary, reason: reason), 1)
+        #expect(world.violation == nil, "the arbiter's answer to an earlier question came late")
+        world.hosts[1].process?.roleAsked = nil
+        world.perform(.roleChanged(.primary, reason: "operator"), 1)
+        #expect(world.violation == nil, "a pause does not hold an operator back")
+        world.time += 49 * world.second
+        world.perform(.roleChanged(.primary, reason: reason), 1)
+        #expect(world.violation == nil, "by the fastest clock the pause is over")
+        world.time -= 49 * world.second
+        world.perform(.roleChanged(.primary, reason: reason), 1)
+        expect("M promotes itself in spite of a pause")
+    }
+
     // MARK: Nothing is lost
+
+    @Test("a primary's word for records that do not have what was acknowledged before its reign")
+    mutating func word() throws {
+        let process = try #require(world.hosts[0].process)
+        #expect(process.wordGiven == Epoch(1))
+        process.replica.history[0].start.sequence = end.header.last.next
+        process.replica.applied = end.header.last.next
+        process.wordGiven = nil
+        world.checkWord(of: 0)
+        #expect(world.violation == nil)
+        #expect(process.wordGiven == Epoch(1))
+        process.wordGiven = nil
+        process.table.applied = .zero
+        process.replica.applied = .zero
+        world.checkWord(of: 0)
+        #expect(world.violation == nil, "no word was given")
+        process.replica.applied = end.header.last.next
+        world.checkWord(of: 0)
+        expect("R gives the primary's word at 0, and \(end.position) was acknowledged")
+    }
 
     /// Marrakech begins a reign after `previous`, or on an empty log, and commits its first frame.
     private mutating func reign(after previous: Frame?) {
@@ -192,6 +234,63 @@ struct CheckTests {
         world = try World.settled()
         world.perform(.beginLoad(base: .origin, offset: 0, history: []), 1)
         expect("M loads a snapshot over a log")
+    }
+
+    @Test("a power loss takes the table back to its last sync, and a crash does not")
+    mutating func powerLoss() throws {
+        let whole = world.hosts[1].disk
+        var isTakenBack = false
+        for _ in 0..<64 {
+            for isPower in [false, true] {
+                world.hosts[1].disk = whole
+                world.hosts[1].disk.synced = Disk.Table()
+                world.crash(1, isPower: isPower)
+                let applied = world.hosts[1].disk.table.applied
+                #expect(applied == whole.table.applied || (isPower && applied == .zero))
+                isTakenBack = isTakenBack || applied == .zero
+                world.start(1)
+                #expect(world.violation == nil)
+            }
+        }
+        #expect(isTakenBack)
+        var disk = whole
+        disk.synced = Disk.Table()
+        disk.plan = .seed(
+            base: .origin, cursor: nil, isLoaded: true, consistentFrom: end.header.last)
+        var isComplete = disk.isRepairComplete
+        #expect(!isComplete)
+        disk.cut(after: end.position, applied: end.header.last)
+        isComplete = disk.isRepairComplete
+        #expect(isComplete, "a cut is durable, and so is all before it")
+    }
+
+    @Test("a crash takes the arbiter's mark back, by ten seconds at most, and never its record")
+    mutating func mark() throws {
+        let identity = world.hosts[0].disk.identity
+        let before = world.arbiter.durable
+        func renew(_ committed: UInt64, _ world: inout World) {
+            let question = ArbiterRequest(
+                cluster: world.names.cluster, identity: identity,
+                sent: world.now(0).instant, wait: world.setting.timing.grantWait,
+                kind: .renew(epoch: before.record.epoch, committed: Sequence(committed)))
+            world.answer(question, of: 0, world.hosts[0].process?.number ?? 0)
+        }
+        let mark = before.committed.value
+        world.arbiter.markStaleSince = nil
+        renew(mark + 1_000, &world)
+        #expect(world.arbiter.witness?.durable.committed.value == mark + 1_000)
+        #expect(world.arbiter.durable == before)
+        world.time += 9 * world.second
+        renew(mark + 1_001, &world)
+        #expect(world.arbiter.durable == before)
+        world.time += world.second
+        renew(mark + 1_002, &world)
+        #expect(world.arbiter.durable.committed.value == mark + 1_002)
+        renew(mark + 1_003, &world)
+        world.crashArbiter(losingStore: false)
+        world.startArbiter()
+        #expect(world.arbiter.witness?.durable.committed.value == mark + 1_002)
+        #expect(world.arbiter.witness?.durable.record == before.record)
     }
 
     // MARK: Bounds

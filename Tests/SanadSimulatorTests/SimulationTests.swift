@@ -64,7 +64,7 @@ struct SimulationTests {
             ("stores lost", \.storesLost), ("log trims", \.trims), ("commands", \.commands),
             ("acknowledged, both sites", \.acknowledgedBothSites),
             ("acknowledged, one site", \.acknowledgedOneSite), ("quarantined", \.quarantined),
-            ("table checks", \.tableChecks),
+            ("table checks", \.tableChecks), ("primary's words", \.primaryWords),
         ]
     }
 

@@ -76,6 +76,9 @@ struct ArbiterRuleTests {
             testDescription: "an older reign",
             new: Places.record(4, epoch: 1, rabat), isLeaseFree: true, verdict: .outdated),
         Case(
+            testDescription: "another primary in the same reign",
+            new: Places.record(4, epoch: 2, marrakech), isLeaseFree: true, verdict: .outdated),
+        Case(
             testDescription: "another cluster",
             new: ClusterRecord(
                 cluster: .none, version: 4, epoch: Epoch(3), primary: rabat.node, inSync: [rabat],

@@ -130,6 +130,26 @@ struct Pair {
         if let done = sites[name.rawValue].sync() { feed(done, to: name) }
     }
 
+    /// The record table takes what was committed meanwhile.
+    mutating func freeTable(_ name: Name) {
+        sites[name.rawValue].isTableStuck = false
+        guard
+            let last = sites[name.rawValue].log.last(where: {
+                $0.header.last <= sites[name.rawValue].replica.committed
+            })
+        else { return }
+        feed(.applied(last.header.last, offset: last.header.logEnd), to: name)
+    }
+
+    /// The witness comes back with an empty store, and knows nobody's lease.
+    mutating func emptyWitness() {
+        witness = Witness(
+            durable: Witness.Durable(
+                record: .initial(cluster: Places.cluster), committed: .zero),
+            members: Set(sites.map(\.options.identity.node)), now: now,
+            wait: Places.timing.grantWait)
+    }
+
     // MARK: The ways
 
     private mutating func connect() {

@@ -134,17 +134,47 @@ struct PromotionTests {
         #expect(pair.marrakech.replica.role == .primary)
     }
 
-    @Test(
-        "a pause holds on both sites, wherever it was said, and ends by itself",
-        arguments: Pair.Name.allCases)
-    func pause(site: Pair.Name) {
-        var pair = Pair.settled()
-        pair.command(.pause(until: pair.now + .seconds(20)), at: site)
+    @Test("observing, it speaks only when the arbiter would have given it the role")
+    func observed() {
+        var pair = Pair.settled(hasArbiter: true) { $0.failoverMode = .observe }
+        let words = "report warning: observing: this node would have promoted itself"
+        pair.cutLink()
+        pair.wait(.seconds(10))
+        #expect(pair.writable == [.rabat])
+        #expect(!pair.marrakech.news().has(words), "the primary goes on renewing its lease")
+        pair.isLinkCut = false
+        pair.wait(.seconds(5))
         pair.kill(.rabat)
-        pair.wait(.milliseconds(19_900))
-        #expect(pair.marrakech.replica.role == .standby)
-        pair.wait(.milliseconds(200))
-        #expect(pair.marrakech.replica.role == .primary)
+        pair.isWitnessCut = [false, true]
+        pair.wait(.seconds(10))
+        #expect(!pair.marrakech.news().has(words), "nobody asked would have answered")
+        pair.isWitnessCut = [false, false]
+        pair.wait(.seconds(5))
+        #expect(pair.marrakech.news().filter { $0.hasPrefix(words) }.count == 1)
+    }
+
+    @Test("an operator's word ends with the command's time, and does nothing later")
+    func operatorsWord() {
+        var pair = Pair.settled(hasArbiter: true) {
+            $0.failoverMode = .manual
+            $0.onStandbyLoss = .block
+        }
+        pair.cutLink()
+        pair.wait(.seconds(4))
+        pair.command(.promote(acceptLoss: false), at: .marrakech)
+        pair.wait(.seconds(19))
+        // The arbiter goes on giving the primary its lease.
+        #expect(pair.marrakech.replica.isSeekingRole)
+        #expect(pair.writable == [.rabat])
+        pair.wait(.seconds(2))
+        #expect(!pair.marrakech.replica.isSeekingRole)
+        #expect(pair.marrakech.news().has("report warning: not promoted within 20000 ms"))
+        pair.kill(.rabat)
+        pair.wait(.seconds(30))
+        #expect(pair.writable == [])
+        pair.command(.promote(acceptLoss: false), at: .marrakech)
+        pair.wait(.seconds(1))
+        #expect(pair.writable == [.marrakech])
     }
 
     @Test("a veto stops it for a while, and is asked for again; an operator is not asked")

@@ -162,4 +162,36 @@ struct RestartTests {
         pair.wait(.seconds(1))
         #expect(pair.writable == [.rabat])
     }
+
+    @Test("it answers for all that was acknowledged only when its reign's first frame is applied")
+    func word() {
+        var pair = Pair.settled(hasArbiter: true)
+        #expect(pair.rabat.replica.hasAppliedBeforeReign)
+        #expect(!pair.marrakech.replica.hasAppliedBeforeReign)
+        pair.kill(.marrakech)
+        pair.restart(.rabat)
+        pair.wait(.seconds(1))
+        // It has its role and its lease, and cannot know what the two had acknowledged.
+        #expect(pair.writable == [.rabat])
+        #expect(!pair.rabat.replica.hasAppliedBeforeReign)
+        pair.rabat.isTableStuck = true
+        pair.restart(.marrakech)
+        pair.wait(.seconds(1))
+        #expect(pair.rabat.replica.committed == pair.rabat.replica.logEnd.sequence)
+        #expect(!pair.rabat.replica.hasAppliedBeforeReign)
+        pair.freeTable(.rabat)
+        #expect(pair.rabat.replica.hasAppliedBeforeReign)
+    }
+
+    @Test("what the standby needs of the log is known after a restart", arguments: [1, 2, 3])
+    func standbyMark(durable: UInt64) {
+        var pair = Pair.settled(hasArbiter: true)
+        pair.kill(.marrakech)
+        pair.rabat.disk.standbyMark = Replica.StandbyMark(durable: Sequence(durable), offset: 9)
+        pair.restart(.rabat)
+        pair.wait(.seconds(1))
+        #expect(pair.writable == [.rabat])
+        // A mark beyond the log's end is one of a log that was lost.
+        #expect(pair.rabat.replica.neededFrom == (durable <= 2 ? Sequence(durable) : nil))
+    }
 }

@@ -11,6 +11,8 @@ struct Site {
     var unsynced: [Frame] = []
     /// Appends stay under way until it works again.
     var isDiskStuck = false
+    /// What is committed is not in the record table yet.
+    var isTableStuck = false
     var isRunning = true
     /// What the replica wanted, in order, since it was looked at last.
     var wanted: [String] = []
@@ -81,7 +83,9 @@ struct Site {
 
     private mutating func apply(_ sequence: Sequence) -> [Input] {
         disk.committed = sequence
-        guard let last = log.last(where: { $0.header.last <= sequence }) else { return [] }
+        guard !isTableStuck, let last = log.last(where: { $0.header.last <= sequence }) else {
+            return []
+        }
         disk.applied = last.header.last
         return [.applied(last.header.last, offset: last.header.logEnd)]
     }

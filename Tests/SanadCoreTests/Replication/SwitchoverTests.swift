@@ -47,6 +47,20 @@ struct SwitchoverTests {
         #expect(pair.marrakech.replica.role == .primary)
     }
 
+    @Test("it waits until every client has its answer, which comes with what is applied")
+    func answered() {
+        var pair = Pair.settled()
+        pair.rabat.isTableStuck = true
+        pair.write()
+        pair.command(.switchover, at: .rabat)
+        pair.wait(.milliseconds(500))
+        #expect(pair.rabat.replica.committed == Sequence(3))
+        #expect(pair.rabat.replica.role == .primary)
+        pair.freeTable(.rabat)
+        pair.wait(.milliseconds(50))
+        #expect(pair.writable == [.marrakech])
+    }
+
     @Test("a standby that cannot keep up leaves the role where it is")
     func drainTimeout() {
         var pair = Pair.settled { $0.onStandbyLoss = .block }

@@ -116,6 +116,19 @@ struct MessageTests {
         }
     }
 
+    @Test("of another version's greeting the range is read, and no more", arguments: [1, 4])
+    func otherVersion(version: UInt16) throws {
+        let own = Message.protocolVersions
+        try #require(!own.contains(version))
+        let hello = try #require(Self.samples.first).encoded()
+        let range = [UInt8(version), 0, UInt8(version), 0]
+        for rest in [[], Array(hello[5...]), [0xFF, 0xFF]] {
+            let bytes = [hello[0]] + range + rest
+            let message = try bytes.withUnsafeBytes { try Message(decoding: $0) }
+            #expect(message == .otherProtocol(ProtocolRange(oldest: version, newest: version)))
+        }
+    }
+
     @Test("a flipped bit never traps", arguments: samples)
     func flipped(_ message: Message) {
         for bit in 0..<message.encoded().count * 8 {

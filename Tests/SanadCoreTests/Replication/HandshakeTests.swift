@@ -78,6 +78,21 @@ struct HandshakeTests {
         #expect(pair.rabat.news().has(words))
     }
 
+    @Test("the primary's own record counts over another of the same version")
+    func sameVersion() {
+        var pair = Pair.settled()
+        pair.cutLink()
+        // As an operator had it written when this node gave way, while the primary changed its own.
+        let kept = pair.rabat.replica.record
+        pair.marrakech.replica.record.inSync = [Places.rabat]
+        pair.isLinkCut = false
+        pair.wait(.seconds(1))
+        #expect(pair.rabat.replica.record == kept)
+        #expect(pair.marrakech.replica.record == kept)
+        #expect(pair.marrakech.disk.record == kept)
+        #expect(pair.writable == [.rabat])
+    }
+
     @Test("a standby asks for rows when all that it has is durable, and not before")
     func namesWhenDurable() {
         var pair = Pair.settled()

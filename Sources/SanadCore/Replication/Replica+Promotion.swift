@@ -235,6 +235,8 @@ extension Replica {
             apply(answer.view, to: asked, now, &effects)
         case .changing(let record, let expected, _, _):
             if answer.view.record == record {
+                // The peer may have told of a later reign meanwhile, one that an operator began.
+                guard !self.record.isNewer(than: record) else { return giveUp(now) }
                 bid = nil
                 return takeRole(by: asked, after: answer, record, now, &effects)
             }

@@ -38,13 +38,20 @@ struct SimulationTests {
         (2, "frames and writes keep inside the window"),
         (4, "a store that has more than the primary is not emptied without a word"),
         (9, "a restarted primary asks before it takes its role up again"),
-        (15, "a change of the record ends, also at an arbiter that is behind"),
+        (29, "a change of the record ends, also at an arbiter that is behind"),
         (18, "two emptied stores begin no new cluster"),
         (59, "who is not listed in sync does not promote itself"),
         (89, "a lease counts from the sending of the question"),
         (133, "a bound is computed from a greeting that still holds"),
         (154, "a standby is listed when it has everything that was acknowledged"),
-        (490, "a standby does not confirm a primary that lost what it knows of"),
+        (2_893, "a standby does not confirm a primary that lost what it knows of"),
+        (56, "a pause is looked at before a promotion"),
+        (1_194, "a pause stops a bid that is under way"),
+        (99, "a standby's end counts as durable when it is"),
+        (161, "the arbiter's mark is looked at"),
+        (913, "an arbiter accepts no change of a version that has passed"),
+        (2_715, "a join whose outcome is unknown is not forgotten with the link"),
+        (2_022, "who asks for the role gives no promise meanwhile"),
     ]
 
     @Test("seeds that once broke a rule", arguments: seeds)

@@ -42,6 +42,7 @@ extension Replica {
             isLatest || arbiter.view.map { answer.view.record.isNewer(than: $0.record) } ?? true
         if isNews { arbiter.view = answer.view }
         if isLatest { arbiter.asked = answer.echo }
+        arbiter.behindSince = isArbiterBehind ? arbiter.behindSince ?? now.instant : nil
         // First the questions that are open, while the record is still what they were about.
         settleChange(answer, now, &effects)
         settleBid(answer, now, &effects)

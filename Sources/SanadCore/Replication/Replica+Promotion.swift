@@ -294,7 +294,7 @@ extension Replica {
             && durable.sequence.value + options.lossAllowed >= view.committed.value
             && durable.sequence.value + options.lossAllowed >= committedByPrimary.value
         guard grant.hasExpired(at: now.instant) else { return giveUp(now) }
-        guard !owesWait(theirs, asked, now) else { return }
+        guard !owesWait(theirs, now) else { return }
         guard isNamed || asked.acceptsLoss else {
             giveUp(now)
             return reportOnce(
@@ -312,11 +312,9 @@ extension Replica {
 
     /// An arbiter that knows less than this node has lost its store, and with it whom it gave a lease
     /// last: what it gave before this node saw that is waited out here.
-    private mutating func owesWait(_ theirs: ClusterRecord, _ asked: Bid, _ now: Now) -> Bool {
+    private mutating func owesWait(_ theirs: ClusterRecord, _ now: Now) -> Bool {
         guard record.isNewer(than: theirs) else { return false }
-        let since = asked.arbiterBehindSince ?? now.instant
-        bid?.arbiterBehindSince = since
-        let end = since + options.timing.grantWait
+        let end = (arbiter.behindSince ?? now.instant) + options.timing.grantWait
         guard now.instant < end else { return false }
         bid?.phase = .waiting(until: end)
         return true

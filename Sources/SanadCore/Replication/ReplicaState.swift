@@ -25,6 +25,8 @@ extension Replica {
         /// When it answered last, or this node started.
         var heard = Instant.zero
         var readDue = Instant.zero
+        /// Since when it is known to have an older record than this node; nil when it has not.
+        var behindSince: Instant?
         var problem: String?
     }
 
@@ -87,8 +89,6 @@ extension Replica {
         var isAutomatic = true
         /// An operator's word holds until then: what was at stake when it was given may have changed.
         var until = Instant.never
-        /// Since when the arbiter is known to have an older record than this node.
-        var arbiterBehindSince: Instant?
         /// An operator knows that acknowledged writes can be missing here.
         var acceptsLoss = false
         /// The old primary that handed over has everything, too.

@@ -96,6 +96,9 @@ public enum Limits {
     public static let historyEntriesMaximum = 1_000
     /// Bytes of one read of the log while a standby catches up.
     public static let catchUpReadBytes = 2 << 20
+    /// Bytes of one read of the log's background verification: whoever removes or cuts log waits for
+    /// one of them at most.
+    public static let scrubReadBytes = 128 << 10
     /// Waiting messages towards the peer, beside frames.
     public static let controlQueueMessagesMaximum = 1_024
     /// Records that one message asks for: their longest names fit a message.

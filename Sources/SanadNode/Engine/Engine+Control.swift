@@ -127,7 +127,13 @@ extension Engine {
                     + (replica.isLinked
                         ? "; \(options.replica.peer) was told"
                         : "; \(options.replica.peer) is not linked and was not told"))
-        case .resume: return done("automatic promotion is on again, as configured")
+        case .resume:
+            return done(
+                "automatic promotion is on again, as configured"
+                    + (replica.isLinked
+                        ? "; \(options.replica.peer) was told"
+                        : "; \(options.replica.peer) is not linked and was not told: "
+                            + "give the command there, too"))
         case .rejoin:
             return done(
                 "this node gives way to \(options.replica.peer); what only this node has goes to "

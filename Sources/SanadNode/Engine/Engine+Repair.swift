@@ -210,6 +210,8 @@ extension Engine {
         retentionDue = now.instant + Limits.retentionInterval
         do throws(StoreError) {
             try removeSegments()
+            // Afterwards, since on a full disk this is what has no room.
+            try rememberStandby()
         } catch  where error.code == .corrupt {
             storeDamaged(error)
         } catch {
@@ -230,7 +232,6 @@ extension Engine {
         let free = try store.freeBytes()
         let durable = store.table.durablePosition
         let needs = replica.neededFrom?.next
-        try rememberStandby()
         let decision = options.retention.decide(
             segments: segments, standbyNeeds: needs, tableDurable: durable.sequence,
             nowWallMilliseconds: now.wallMilliseconds, freeBytes: free)

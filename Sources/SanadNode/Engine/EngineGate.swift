@@ -75,9 +75,10 @@ final class EngineGate: NodeGate {
     }
 
     private func reload() -> ControlAnswer {
+        // Each certificate by itself: what else is read anew does not wait for the link's.
+        defer { reloading.withLock { $0 }() }
         do throws(LinkError) {
             try tls.reload()
-            reloading.withLock { $0 }()
             return ControlAnswer(
                 done: true,
                 message: "the link's certificates are read again; "

@@ -38,6 +38,16 @@ final class ExportStream: Sendable {
         credit.signal()
     }
 
+    /// Nil also when the log cannot be read: the records may be whole all the same.
+    private func epoch(at sequence: Sequence, _ pool: ReadPool) -> Epoch? {
+        do {
+            return try pool.gate.makeLogReader().epoch(at: sequence)
+        } catch {
+            pool.tell(of: error)
+            return nil
+        }
+    }
+
     /// Reads and sends everything but the end; blocks.
     ///
     /// - Returns: what sends the end.
@@ -47,7 +57,7 @@ final class ExportStream: Sendable {
         let sequence = pool.gate.table.applied
         do {
             let reader = try pool.gate.table.makeReader()
-            let epoch = try pool.gate.makeLogReader().epoch(at: sequence)
+            let epoch = epoch(at: sequence, pool)
             send { $0.beginExport(sequence, epoch) }
             var place = Place()
             while !place.isAtEnd {

@@ -87,7 +87,13 @@ public final class LogScrubber: Sendable {
                 break
             } catch {
                 // A cut or retention changed the files meanwhile: what was read was not one log.
-                guard catalog.generation != generation else { throw error }
+                guard catalog.generation != generation else {
+                    // A frame that is not there is damage as well.
+                    guard error.code == .notABoundary else { throw error }
+                    throw StoreError(
+                        .corrupt, operation: "verify the log", path: error.path,
+                        message: error.message)
+                }
             }
         }
         guard !isStopping else { return }
@@ -122,7 +128,7 @@ public final class LogScrubber: Sendable {
         var end: Position?
         while position.sequence < segment.last, !isStopping {
             let frames = try reader.read(
-                after: position.sequence, maximumBytes: Limits.catchUpReadBytes, previous: position)
+                after: position.sequence, maximumBytes: Limits.scrubReadBytes, previous: position)
             // The newest segment of a log may be sealed; nothing says then where it ends.
             guard let last = frames.last else { break }
             position = last.position

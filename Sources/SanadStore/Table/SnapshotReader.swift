@@ -1,14 +1,5 @@
 public import SanadCore
 
-/// How large a record table is, about.
-public struct TableEstimate: Hashable, Sendable {
-    /// Pages in use times their size: records, their names, and the tables' own overhead. Right
-    /// to a factor of about 1.5 after many changes of random records.
-    public var bytes: UInt64
-    /// `bytes` divided by the mean size of the first thousand rows: an order of magnitude.
-    public var records: UInt64
-}
-
 /// Reads a primary's record table for a peer that repairs or makes anew its own.
 ///
 /// It sees `records.db` only, not what waits in memory: rows are as of the table's flushed
@@ -42,11 +33,6 @@ public final class SnapshotReader: Sendable {
     /// in their order, as many as fit a page. The page has a row for a name without a record too.
     public func rows(names: [RecordName]) throws(StoreError) -> RecordPage {
         try core.use { core throws(StoreError) in try core.rows(names) }
-    }
-
-    /// The table's size for a progress report; reads a thousand rows.
-    public func estimate() throws(StoreError) -> TableEstimate {
-        try core.use { core throws(StoreError) in try core.estimate() }
     }
 }
 
@@ -120,26 +106,6 @@ final class SnapshotReaderCore {
                 if builder.bytes.count >= Limits.recordPageBytesTarget { break }
             }
             return try checked(builder.finish(position: position, isLast: false))
-        }
-    }
-
-    func estimate() throws(StoreError) -> TableEstimate {
-        try reading { _ throws(StoreError) in
-            let pages = try connection.integer("PRAGMA page_count") ?? 0
-            let unused = try connection.integer("PRAGMA freelist_count") ?? 0
-            let size = try connection.integer("PRAGMA page_size") ?? 0
-            let bytes = (pages - min(pages, unused)) * size
-            let (_, scan) = try currentScan()
-            defer { scan.reset() }
-            scan.bind(1, copyingText: [])
-            scan.bind(2, copyingText: StoredName.everything.upper)
-            var (rows, rowBytes): (UInt64, UInt64) = (0, 0)
-            while rows < 1_000, try scan.step() {
-                rows += 1
-                rowBytes += UInt64(scan.buffer(0).count + scan.buffer(3).count + 20)
-            }
-            return TableEstimate(
-                bytes: bytes, records: rows < 1_000 ? rows : bytes / (rowBytes / rows))
         }
     }
 

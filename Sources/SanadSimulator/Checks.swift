@@ -110,7 +110,8 @@ extension World {
             hosts[host].disk.plan == nil || process.isRepairEnding
         else { return }
         count(\.tableChecks)
-        let end = process.replica.logEnd.hash
+        // What is applied is durable; the log's end can be a frame that is only about to be appended.
+        let end = process.replica.durable.hash
         var expected = RecordTable()
         var isBoundary = process.table.applied == .zero
         archive.walk(back: end) { entry in

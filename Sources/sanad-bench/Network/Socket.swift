@@ -77,19 +77,21 @@ func lastError() -> String {
 func freePorts(_ count: Int) throws -> [UInt16] {
     var holders: [Int32] = []
     defer { for holder in holders { close(holder) } }
+    // Below those that the host gives to outgoing connections (`ip_local_port_range`): a daemon that is
+    // killed and started again must find its port still free.
+    var candidates = (UInt16(12_000)..<32_000).shuffled().makeIterator()
     return try (0..<count).map { _ in
-        let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        holders.append(descriptor)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let status = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(descriptor, pointer, size) == 0 && getsockname(descriptor, pointer, &size) == 0
+        while let port = candidates.next() {
+            let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            holders.append(descriptor)
+            var address = loopback(port)
+            let isFree = withUnsafePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                    bind(descriptor, pointer, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+                }
             }
+            if isFree { return port }
         }
-        guard status else { throw Failure("no free port: \(lastError())") }
-        return UInt16(bigEndian: address.sin_port)
+        throw Failure("no free port: \(lastError())")
     }
 }

@@ -90,7 +90,10 @@ extension World {
         let mustSave = present.record != arbiter.durable.record
         let staleSince = arbiter.markStaleSince ?? time
         arbiter.markStaleSince = staleSince
-        if mustSave || time >= staleSince + Limits.witnessMarkInterval.nanoseconds {
+        // The mark is the guard against an older copy that is put back. A crash that takes the mark
+        // back as well is a second fault against the same guard, and nobody promises anything then.
+        let isGuard = setting.knows(.restoreStore)
+        if mustSave || isGuard || time >= staleSince + Limits.witnessMarkInterval.nanoseconds {
             arbiter.durable = present
             arbiter.markStaleSince = nil
         }

@@ -63,6 +63,11 @@ struct Setting {
         if weights.allSatisfy({ $0 == 0 }) { weights[0] = 1 }
     }
 
+    /// This world has the fault.
+    func knows(_ fault: Fault) -> Bool {
+        zip(Fault.allCases, weights).contains { $0 == fault && $1 > 0 }
+    }
+
     /// One line for the trace.
     var description: String {
         "arbiter \(hasArbiter ? "witness" : "none"), \(mode.rawValue), on standby loss "

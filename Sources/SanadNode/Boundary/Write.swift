@@ -101,6 +101,15 @@ public final class WriteOutbox: Sendable {
     public struct Delivery: Sendable {
         public var ticket: UInt64
         public var outcome: WriteOutcome
+        /// The end of the lease under which the outcome is an acknowledgement: who finds it later,
+        /// after a pause, does not pass it on.
+        public var validUntil = Instant.never
+
+        public init(ticket: UInt64, outcome: WriteOutcome, validUntil: Instant = .never) {
+            self.ticket = ticket
+            self.outcome = outcome
+            self.validUntil = validUntil
+        }
     }
 
     private let deliveries = Mutex<[Delivery]>([])

@@ -311,7 +311,8 @@ final class Engine {
         let both = replica.isOnBothSites(applier.applied)
         pending.acknowledge(
             upTo: applier.applied, epoch: replica.record.epoch,
-            durability: both ? .bothSites : .oneSite)
+            durability: both ? .bothSites : .oneSite,
+            leaseEnds: replica.isLeaseNeeded ? replica.lease.expires : .never)
         if applier.applied == store.log.end.sequence { conditions.deactivate() }
     }
 

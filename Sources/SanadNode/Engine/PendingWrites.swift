@@ -26,11 +26,13 @@ struct PendingWrites {
             FrameWrites(last: frame.last, entered: now, first: frame.first, waiters: waiters))
     }
 
-    /// Answers every write of the frames up to `sequence`.
-    mutating func acknowledge(upTo sequence: Sequence, epoch: Epoch, durability: Durability) {
+    /// Answers every write of the frames up to `sequence`; the answers hold until the lease ends.
+    mutating func acknowledge(
+        upTo sequence: Sequence, epoch: Epoch, durability: Durability, leaseEnds: Instant
+    ) {
         while start < frames.count, frames[start].last <= sequence {
             let frame = frames[start]
-            deliver(frame) { offset in
+            deliver(frame, validUntil: leaseEnds) { offset in
                 .committed(
                     epoch: epoch, sequence: frame.first.advanced(by: UInt64(offset)),
                     durability: durability)
@@ -57,14 +59,19 @@ struct PendingWrites {
     }
 
     /// One delivery a run of waiters that share an outbox: as a rule one a frame.
-    private func deliver(_ frame: FrameWrites, outcome: (Int) -> WriteOutcome) {
+    private func deliver(
+        _ frame: FrameWrites, validUntil: Instant = .never, outcome: (Int) -> WriteOutcome
+    ) {
         var index = 0
         while index < frame.waiters.count {
             let outbox = frame.waiters[index].outbox
             var batch: [WriteOutbox.Delivery] = []
             batch.reserveCapacity(frame.waiters.count - index)
             while index < frame.waiters.count, frame.waiters[index].outbox === outbox {
-                batch.append(.init(ticket: frame.waiters[index].ticket, outcome: outcome(index)))
+                batch.append(
+                    .init(
+                        ticket: frame.waiters[index].ticket, outcome: outcome(index),
+                        validUntil: validUntil))
                 index += 1
             }
             outbox.deliver(batch)

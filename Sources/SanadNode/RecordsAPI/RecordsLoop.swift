@@ -129,6 +129,13 @@ extension RecordsLoop {
         }
     }
 
+    /// The lease is looked at once more, just before the answer: this thread, too, can have stood
+    /// still since the engine looked.
+    private func outcome(of delivery: WriteOutbox.Delivery) -> WriteOutcome {
+        guard SystemClock.instant >= delivery.validUntil else { return delivery.outcome }
+        return .unknown(gate.primaryHint, reason: "the lease ended before the answer was sent")
+    }
+
     /// Tells the connections what became of their writes.
     func deliverOutcomes() {
         for delivery in outbox.drain() {
@@ -139,7 +146,7 @@ extension RecordsLoop {
             let mark = slots[index].mark
             slots[index].connection = nil
             freeSlots.append(index)
-            connection.writeEnded(delivery.outcome, mark: mark)
+            connection.writeEnded(outcome(of: delivery), mark: mark)
         }
     }
 }

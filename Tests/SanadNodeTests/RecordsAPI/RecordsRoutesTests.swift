@@ -179,6 +179,11 @@ struct RecordsRoutesTests {
             let unknown = try put()
             #expect(unknown.status == 504)
             #expect(unknown.text.contains("Idempotency-Key"))
+            // Decided under a lease that had ended when the answer was to be sent.
+            node.gate.set(.commit)
+            node.gate.set(leaseEnds: SystemClock.instant)
+            #expect(try put().status == 504)
+            node.gate.set(leaseEnds: .never)
             node.gate.set(.answer(.failed(reason: "disk")))
             #expect(try put().status == 503)
             node.gate.set(.commit)

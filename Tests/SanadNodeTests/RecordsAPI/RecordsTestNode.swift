@@ -28,6 +28,7 @@ final class TestGate: NodeGate {
         var held: [WriteRequest] = []
         var status = NodeStatus()
         var isWritable = true
+        var leaseEnds = Instant.never
         /// False: what is written is in the log, and neither committed nor applied.
         var commits = true
         var idempotent: [String: Sequence] = [:]
@@ -73,6 +74,9 @@ final class TestGate: NodeGate {
     }
 
     func set(commits: Bool) { state.withLock { $0.commits = commits } }
+
+    /// Until when acknowledgements may be passed on.
+    func set(leaseEnds: Instant) { state.withLock { $0.leaseEnds = leaseEnds } }
 
     func set(writable: Bool) { state.withLock { $0.isWritable = writable } }
 
@@ -124,7 +128,11 @@ final class TestGate: NodeGate {
             return .success(Self.commit(request, &state))
         }
         guard let known = try outcome.get() else { return }
-        request.outbox.deliver([.init(ticket: request.ticket, outcome: known)])
+        request.outbox.deliver([
+            .init(
+                ticket: request.ticket, outcome: known,
+                validUntil: state.withLock { $0.leaseEnds })
+        ])
     }
 
     /// Commits what was held.

@@ -20,6 +20,13 @@ extension Replica {
         var told = committedByPrimary
         if let view = arbiter.view { told = max(told, view.committed) }
         return durable.sequence.value + options.lossAllowed >= told.value
+            && isOfHistory(of: record)
+    }
+
+    /// False for a log of reigns before the one in which `record` was made: an older copy of another
+    /// history may well have the higher sequence.
+    private func isOfHistory(of record: ClusterRecord) -> Bool {
+        durable.epoch >= record.since.epoch
     }
 
     /// True when no acknowledged write, or in `async` no more of them than `failover.max_loss`, can
@@ -290,7 +297,7 @@ extension Replica {
                     + "an operator has to decide", &effects)
         }
         let isNamed =
-            theirs.isInSync(options.identity)
+            theirs.isInSync(options.identity) && isOfHistory(of: theirs)
             && durable.sequence.value + options.lossAllowed >= view.committed.value
             && durable.sequence.value + options.lossAllowed >= committedByPrimary.value
         guard grant.hasExpired(at: now.instant) else { return giveUp(now) }

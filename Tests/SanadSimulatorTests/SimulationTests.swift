@@ -34,6 +34,11 @@ struct SimulationTests {
     static let seeds: [(UInt64, String)] = [
         (101_063, "what an earlier reign called committed holds up to the common history only"),
         (4_174, "rows of a history that the primary has lost do not stay in a repaired table"),
+        (56, "a page that was read for an earlier link is not sent over a later one"),
+        (1_396, "an operator's bid goes on though the arbiter has forgotten"),
+        (11_430, "the primary's own record counts over one of the same version"),
+        (22_939, "a role given late is not taken when a later reign was heard of"),
+        (37_625, "an older copy of another history is not in sync, however long it is"),
         (1, "what is only handed to the log is not durable"),
         (2, "frames and writes keep inside the window"),
         (4, "a store that has more than the primary is not emptied without a word"),

@@ -33,6 +33,7 @@ public func blockUntil(
         guard ContinuousClock.now < end else {
             throw DeadlinePassed(description: "never: \(what)")
         }
+        // The pause of a poll, not a wait for time to pass: the condition decides.
         usleep(500)
     }
 }

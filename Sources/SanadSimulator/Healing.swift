@@ -192,7 +192,7 @@ extension World {
         let lost = statistics.storesLost + statistics.storesRestored + statistics.storesEmptied
         let isArbiterBehind =
             setting.hasArbiter
-            && hosts.contains { $0.disk.record.version > arbiter.durable.record.version }
+            && hosts.contains { $0.disk.record.isNewer(than: arbiter.durable.record) }
         return lost + statistics.arbiterStoresLost + statistics.overrides > 0
             || setting.failoverMode != .automatic || isArbiterBehind
     }

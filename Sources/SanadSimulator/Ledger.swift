@@ -55,7 +55,8 @@ extension World {
         guard let frame = hosts[host].process?.reign else { return }
         hosts[host].process?.reign = nil
         let number = archive[frame.hash]?.line ?? 0
-        let shared = committedPart(of: number, in: frame.header.previous)
+        // With the frame itself: the other site, which had it, may have committed it first.
+        let shared = committedPart(of: number, in: frame.hash)
         let missing = ledger.lines[number].committed[shared...]
         var lost: UInt64 = 0
         for entry in missing.compactMap({ archive[$0] }) where !entry.isExcused {
@@ -95,7 +96,7 @@ extension World {
         for newer in ledger.lines.indices where newer > number {
             let line = ledger.lines[newer]
             guard !line.isAbandoned, line.isStrictFrom <= time else { continue }
-            let shared = committedPart(of: newer, in: frame.header.previous)
+            let shared = committedPart(of: newer, in: frame.hash)
             let isForgotten = line.committed[shared...].contains { hash in
                 archive[hash].map { $0.isProtected && !$0.isExcused } ?? false
             }
@@ -192,7 +193,9 @@ extension World {
         if entry.previous != expected {
             fail("\(names.hosts[host]) commits \(entry.position) beside another history")
         }
-        if isInSync, !isDurable(hash, at: 1 - host), !entry.isDestroyed {
+        // The standby's word was on its way when its store was lost or put back: see `excuseLosses`.
+        let isMissing = isInSync && !isDurable(hash, at: 1 - host)
+        if isMissing, !entry.isDestroyed {
             fail(
                 "\(names.hosts[host]) commits \(entry.position) in sync, and the standby's disk "
                     + "has it not")
@@ -202,6 +205,7 @@ extension World {
         archive.change(hash) {
             $0.isCommitted = true
             if isInSync { $0.isProtected = true }
+            if isMissing { $0.isExcused = true }
         }
     }
 

@@ -49,7 +49,8 @@ struct SanadDaemon: AsyncParsableCommand {
             switch configuration {
             case .data(let node):
                 try await Daemon(
-                    configuration: node, log: log, environment: environment, reload: reload
+                    configuration: node, log: log, writer: writer, environment: environment,
+                    reload: reload
                 ).run()
             case .witness(let witness):
                 try await WitnessDaemon(

@@ -8,16 +8,19 @@ import UnixSignals
 public struct Daemon: Sendable {
     private let configuration: NodeConfiguration
     private let log: Logger
+    private let writer: LineWriter
     private let manager: ServiceManager
     private let reload: ConfigurationReload
 
+    /// - Parameter writer: what writes the lines of `log`.
     public init(
-        configuration: NodeConfiguration, log: Logger, environment: [String: String],
-        reload: ConfigurationReload
+        configuration: NodeConfiguration, log: Logger, writer: LineWriter,
+        environment: [String: String], reload: ConfigurationReload
     ) {
         self.configuration = configuration
         self.reload = reload
         self.log = log
+        self.writer = writer
         manager = ServiceManager(environment: environment)
     }
 
@@ -63,6 +66,7 @@ public struct Daemon: Sendable {
     /// - Returns: only when that failed.
     private func startAnew(_ reason: String) -> DaemonFailure {
         log.notice("starting anew", ["reason": "\(reason)"])
+        writer.flush()
         var arguments = CommandLine.arguments.map { strdup($0) } + [nil]
         execv("/proc/self/exe", &arguments)
         return DaemonFailure(

@@ -23,7 +23,10 @@ struct Disk {
     /// A repair that was begun, so that it goes on after a restart.
     enum Plan {
         case rejoin(Rejoin)
-        case seed(base: Position?, cursor: [UInt8]?, isLoaded: Bool, consistentFrom: Sequence)
+        /// `readIn`: the reign in which the last page was read.
+        case seed(
+            base: Position?, cursor: [UInt8]?, isLoaded: Bool, consistentFrom: Sequence,
+            readIn: Epoch?)
     }
 
     /// Records that a cut-off tail had changed are fetched anew.
@@ -96,13 +99,15 @@ struct Disk {
             case nil: nil
             case .rejoin(let plan):
                 .rejoin(namesLeft: !plan.left.isEmpty, consistentFrom: plan.consistentFrom)
-            case .seed(let base, let cursor, let isLoaded, let from):
+            case .seed(let base, let cursor, let isLoaded, let from, _):
                 .seed(base: base, cursor: cursor, isLoaded: isLoaded, consistentFrom: from)
             }
+        var readIn: Epoch?
+        if case .seed(_, _, _, _, let epoch) = plan { readIn = epoch }
         return RecoveredState(
             record: record, history: history, logEnd: end, logEndOffset: endOffset,
             logBegin: base.sequence, committed: committed, applied: table.applied,
-            repair: repair, fence: fence, conflict: conflict,
+            repair: repair, rowsEpoch: readIn, fence: fence, conflict: conflict,
             epochAsked: epochAsked)
     }
 
@@ -180,7 +185,7 @@ struct Disk {
         switch plan {
         case nil: true
         case .rejoin(let plan): plan.isComplete(at: synced.applied)
-        case .seed(_, _, let isLoaded, let from): isLoaded && synced.applied >= from
+        case .seed(_, _, let isLoaded, let from, _): isLoaded && synced.applied >= from
         }
     }
 

@@ -35,7 +35,8 @@ extension World {
         case .roleChanged: break
         case .shipPage(let bytes): note("\(name) ships a page of \(bytes.count) bytes")
         case .replaceRecords(_, let readAt): note("\(name) replaces records, read at \(readAt)")
-        case .loadPage(_, let readAt): note("\(name) loads a page, read at \(readAt)")
+        case .loadPage(_, let readAt, let epoch):
+            note("\(name) loads a page, read at \(readAt) in epoch \(epoch)")
         default: note("\(name): \(effect)")
         }
     }

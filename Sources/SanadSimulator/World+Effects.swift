@@ -155,7 +155,8 @@ extension World {
         settleAppends(host)
         count(\.storesEmptied)
         var fresh = freshDisk(of: host)
-        fresh.plan = .seed(base: nil, cursor: nil, isLoaded: false, consistentFrom: .zero)
+        fresh.plan = .seed(
+            base: nil, cursor: nil, isLoaded: false, consistentFrom: .zero, readIn: nil)
         if keepingOld {
             fresh.quarantine = hosts[host].disk.quarantine
             fresh.quarantine.formUnion(archive.chain(upTo: hosts[host].disk.end.hash))

@@ -23,11 +23,12 @@ extension World {
             readTable(.page(session: session, after: name), host)
         case .beginLoad(let base, let offset, let history):
             beginLoad(base, offset, history, host)
-        case .loadPage(let rows, let readAt): load(rows, readAt, host)
+        case .loadPage(let rows, let readAt, let epoch): load(rows, readAt, epoch, host)
         case .finishLoad(let from):
-            guard case .seed(let base, let cursor, _, _)? = hosts[host].disk.plan else { return }
+            guard case .seed(let base, let cursor, _, _, let readIn)? = hosts[host].disk.plan
+            else { return }
             hosts[host].disk.plan = .seed(
-                base: base, cursor: cursor, isLoaded: true, consistentFrom: from)
+                base: base, cursor: cursor, isLoaded: true, consistentFrom: from, readIn: readIn)
         case .endRepair:
             // The plan is forgotten when the table is on disk.
             count(\.repairs)
@@ -107,13 +108,15 @@ extension World {
         hosts[host].disk.synced = table
         hosts[host].process?.table = table
         hosts[host].disk.plan = .seed(
-            base: base, cursor: nil, isLoaded: false, consistentFrom: .zero)
+            base: base, cursor: nil, isLoaded: false, consistentFrom: .zero, readIn: nil)
         count(\.seeds)
     }
 
     /// A page becomes durable, with the name it ends at, and is confirmed a moment later.
-    private mutating func load(_ rows: [UInt8], _ readAt: Sequence, _ host: Int) {
-        guard case .seed(let base, let cursor, _, let from)? = hosts[host].disk.plan,
+    private mutating func load(
+        _ rows: [UInt8], _ readAt: Sequence, _ epoch: Epoch, _ host: Int
+    ) {
+        guard case .seed(let base, let cursor, _, let from, _)? = hosts[host].disk.plan,
             let process = hosts[host].process
         else { return fail("\(names.hosts[host]) loads a page without a plan") }
         guard readAt >= process.table.applied else {
@@ -131,7 +134,8 @@ extension World {
         }
         let last = replaced.last.map(RecordTable.cursor) ?? cursor
         hosts[host].disk.plan = .seed(
-            base: base, cursor: last, isLoaded: false, consistentFrom: max(from, readAt))
+            base: base, cursor: last, isLoaded: false, consistentFrom: max(from, readAt),
+            readIn: epoch)
         let confirmed = max(time + random.milliseconds(0...20), process.pageConfirmedAt)
         hosts[host].process?.pageConfirmedAt = confirmed
         timeline.plan(

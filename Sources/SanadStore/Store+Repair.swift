@@ -85,9 +85,12 @@ extension Store {
 
     /// Appends a page of rows, and where the next one follows, in one transaction.
     ///
+    /// - Parameter epoch: the primary's reign in which it was read.
     /// - Throws: `.conflict` when it does not follow `loadProgress()`, `.staleRows` when it was read
     ///   before the base.
-    public func load(_ page: RecordPage) throws(StoreError) { try table.load(page) }
+    public func load(_ page: RecordPage, readIn epoch: Epoch) throws(StoreError) {
+        try table.load(page, readIn: epoch)
+    }
 
     /// Where an interrupted load goes on; nil when none has begun.
     public func loadProgress() throws(StoreError) -> LoadProgress? { try table.loadProgress() }

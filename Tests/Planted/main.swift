@@ -2,10 +2,12 @@ import SanadSimulator
 
 // Runs worlds until one breaks a rule, as it must when a bug is planted.
 //
-//     planted SEEDS
+//     planted SEEDS [FIRST]
 
-let seeds = CommandLine.arguments.dropFirst().first.flatMap(UInt64.init) ?? 1_000
-for seed in 1...max(1, seeds) {
+let numbers = CommandLine.arguments.dropFirst().compactMap(UInt64.init)
+let count = max(1, numbers.first ?? 1_000)
+let first = numbers.count > 1 ? numbers[1] : 1
+for seed in first...(first + count - 1) {
     guard let violation = Simulation.run(seed: seed).violation else { continue }
     print("seed \(seed): \(violation.prefix(140))")
     break

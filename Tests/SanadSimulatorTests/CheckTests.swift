@@ -229,7 +229,7 @@ struct CheckTests {
         world.perform(.replaceRecords([], readAt: .zero), 1)
         expect("M replaces records without a plan")
         world = try World.settled()
-        world.perform(.loadPage([], readAt: .zero), 1)
+        world.perform(.loadPage([], readAt: .zero, epoch: .zero), 1)
         expect("M loads a page without a plan")
         world = try World.settled()
         world.perform(.beginLoad(base: .origin, offset: 0, history: []), 1)
@@ -256,7 +256,8 @@ struct CheckTests {
         var disk = whole
         disk.synced = Disk.Table()
         disk.plan = .seed(
-            base: .origin, cursor: nil, isLoaded: true, consistentFrom: end.header.last)
+            base: .origin, cursor: nil, isLoaded: true, consistentFrom: end.header.last,
+            readIn: Epoch(1))
         var isComplete = disk.isRepairComplete
         #expect(!isComplete)
         disk.cut(after: end.position, applied: end.header.last)

@@ -111,7 +111,7 @@ extension FaultTests {
         while !isLast {
             let page = try reader.page(
                 after: world.standby.loadProgress()?.cursor, maximumBytes: 500)
-            try world.standby.load(page)
+            try world.standby.load(page, readIn: Epoch(1))
             isLast = page.isLast
         }
         try world.standby.finishLoad()

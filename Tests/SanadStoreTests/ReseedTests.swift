@@ -49,7 +49,7 @@ struct ReseedTests {
             let page = try RecordPage(
                 decoding: reader.page(after: cursor, maximumBytes: pageBytes).bytes)
             #expect(page.after == cursor)
-            try world.standby.load(page)
+            try world.standby.load(page, readIn: Epoch(1))
             #expect(try !world.standby.isTableConsistent())
             isLast = page.isLast
             if world.chance(2) { try world.write() }
@@ -201,7 +201,7 @@ struct ReseedTests {
         let early = try reader.page(after: nil, maximumBytes: 1)
         try world.write()
         try world.flush(world.primary)
-        try expectFailure(.misuse) { try world.standby.load(early) }
+        try expectFailure(.misuse) { try world.standby.load(early, readIn: Epoch(1)) }
         try world.standby.planReseed(keepOld: false, reason: "test", wallMilliseconds: 5)
         let standby = try reopen(world)
         try expectFailure(.misuse) { try standby.finishLoad() }
@@ -212,16 +212,17 @@ struct ReseedTests {
             try standby.beginLoad(base: .origin, offset: 0, history: [])
         }
         if early.position != first.position {
-            try expectFailure(.staleRows) { try standby.load(early) }
+            try expectFailure(.staleRows) { try standby.load(early, readIn: Epoch(1)) }
         }
-        try standby.load(first)
-        try expectFailure(.conflict) { try standby.load(first) }
+        try standby.load(first, readIn: Epoch(1))
+        try expectFailure(.conflict) { try standby.load(first, readIn: Epoch(1)) }
         let third = try reader.page(
             after: reader.page(after: first.lastName, maximumBytes: 100).lastName)
-        try expectFailure(.conflict) { try standby.load(third) }
-        try standby.load(reader.page(after: first.lastName))
+        try expectFailure(.conflict) { try standby.load(third, readIn: Epoch(1)) }
+        try standby.load(reader.page(after: first.lastName), readIn: Epoch(2))
+        #expect(try standby.loadProgress()?.readIn == Epoch(2))
         try standby.finishLoad()
-        try expectFailure(.misuse) { try standby.load(third) }
+        try expectFailure(.misuse) { try standby.load(third, readIn: Epoch(1)) }
         // A cut below what was loaded cannot be repaired name by name.
         try expectFailure(.notABoundary) {
             _ = try standby.log.cut(
@@ -275,7 +276,9 @@ struct ReseedTests {
         #expect(plan.kind == .reseed)
         if plan.phase == .load {
             try standby.beginLoad(base: page.position, offset: offset, history: [])
-            if try standby.loadProgress()?.cursor == nil { try standby.load(page) }
+            if try standby.loadProgress()?.cursor == nil {
+                try standby.load(page, readIn: Epoch(1))
+            }
             try standby.finishLoad()
         }
         try finish(world)
@@ -298,7 +301,7 @@ extension StepKiller {
         try #require(read(descriptor, &bytes, bytes.count) == bytes.count)
         let page = try RecordPage(decoding: bytes)
         try store.beginLoad(base: page.position, offset: offset, history: [])
-        try store.load(page)
+        try store.load(page, readIn: Epoch(1))
         try store.finishLoad()
         end(done)
     }

@@ -51,7 +51,8 @@ build() {
     return 1
 }
 
-seeds_of() { sed -n 's/^Seeds: //p' "$1"; }
+# How many worlds, and the number of the first one where that is not 1.
+seeds_of() { sed -n 's/^Seeds: //p; s/^First: //p' "$1"; }
 
 if [ $# -gt 0 ]; then
     patches=("${@/#/$root/Tests/Planted/}")
@@ -72,10 +73,10 @@ for patch in "${patches[@]}"; do
     if ! build; then
         echo "NOT BUILT    $name"
         failures=$((failures + 1))
-    elif found=$("$copy/.build/release/planted" "$(seeds_of "$patch")") && [ -n "$found" ]; then
+    elif found=$("$copy/.build/release/planted" $(seeds_of "$patch")) && [ -n "$found" ]; then
         echo "caught       $name, $found"
     else
-        echo "NOT CAUGHT   $name in $(seeds_of "$patch") seeds"
+        echo "NOT CAUGHT   $name in" $(seeds_of "$patch" | head -n 1) "seeds"
         failures=$((failures + 1))
     fi
     (cd "$copy" && patch -p1 --fuzz=0 --silent --reverse --no-backup-if-mismatch <"$patch")

@@ -110,7 +110,8 @@ extension Replica {
                 base: base, cursor: cursor, isLoaded: packet.isLast,
                 consistentFrom: max(from, packet.readAt))
             pagesLoading += 1
-            effects.append(.loadPage(packet.rows, readAt: packet.readAt))
+            effects.append(
+                .loadPage(packet.rows, readAt: packet.readAt, epoch: rowsEpoch ?? record.epoch))
         default: drop("a page of records that nobody asked for", &effects)
         }
     }
@@ -146,10 +147,30 @@ extension Replica {
     mutating func goOnSeeded(_ lead: Lead, _ effects: inout [Effect]) {
         let isContinued = lead.bound == logEnd && lead.bound.sequence >= lead.logBegin
         guard !isContinued else { return askForSeed(&effects) }
-        let words = "the primary's log does not continue the snapshot that was taken"
+        beginAnew("the primary's log does not continue the snapshot that was taken", lead, &effects)
+    }
+
+    mutating func beginAnew(_ words: String, _ lead: Lead, _ effects: inout [Effect]) {
         report(.warning, "\(words): beginning anew", &effects)
         // What this log has and the primary's has not is kept for people.
         effects.append(.emptyStore(keepingOld: lead.bound != logEnd, reason: words))
+    }
+
+    /// Pages were read further on than their reign reached when the next one began: the primary came
+    /// back with an older copy of its store, and an operator accepted the loss.
+    func hasRowsOfLostReign(_ lead: Lead, by peer: Hello) -> Bool {
+        guard case .seed(_, _, _, let from) = repair, from > lead.bound.sequence else {
+            return false
+        }
+        let known = rowsEpoch ?? .zero
+        guard known != lead.epoch else { return false }
+        guard let next = peer.history.firstIndex(where: { $0.epoch > known }) else {
+            // The new reign has begun since the peer greeted, where its log ended.
+            return peer.logEnd.sequence < from
+        }
+        // A greeting that does not reach back far enough says nothing.
+        let isCut = next == 0 && peer.history.count == Limits.historyEntriesMaximum
+        return isCut || peer.history[next].begins.sequence < from
     }
 
     mutating func askForSeed(_ effects: inout [Effect]) {

@@ -77,6 +77,10 @@ extension Replica {
             return drop("the peer's bound is beyond this log", &effects)
         }
         if case .seed(_, _, let isLoaded, _) = repair {
+            guard !hasRowsOfLostReign(lead, by: peer) else {
+                return beginAnew("the primary has lost what it sent rows of", lead, &effects)
+            }
+            rowsEpoch = lead.epoch
             return isLoaded ? goOnSeeded(lead, &effects) : askForSeed(&effects)
         }
         if lead.bound.sequence < lead.logBegin { return losePlace(lead, &effects) }

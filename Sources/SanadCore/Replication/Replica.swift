@@ -61,7 +61,7 @@ public struct Replica: Sendable {
     var handOver: HandOverPhase?
     var seeding: SeedSession?
     var boundaryQuestion: BoundaryQuestion?
-    /// The reign in which the rows of a rejoin were read last; nil when this process does not know.
+    /// The reign in which the rows of a repair were read last; nil when this node does not know.
     var rowsEpoch: Epoch?
     /// Pages of a snapshot that the store is writing, and how many of them an older link brought.
     var pagesLoading = 0
@@ -115,6 +115,7 @@ public struct Replica: Sendable {
         applied = recovered.applied
         appliedOffset = recovered.logEndOffset
         repair = recovered.repair
+        rowsEpoch = recovered.rowsEpoch
         fence = recovered.fence
         conflict = recovered.conflict
         epochAsked = recovered.epochAsked

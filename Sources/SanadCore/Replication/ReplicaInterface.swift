@@ -143,8 +143,8 @@ public enum Effect: Sendable {
     case readPage(session: UInt64, after: [UInt8]?)
     /// Begin to fill the emptied store.
     case beginLoad(base: Position, offset: UInt64, history: [EpochEntry])
-    /// Write a page of the snapshot; `Input.pageLoaded` follows.
-    case loadPage([UInt8], readAt: Sequence)
+    /// Write a page of the snapshot, read in that reign; `Input.pageLoaded` follows.
+    case loadPage([UInt8], readAt: Sequence, epoch: Epoch)
     /// All pages are there; the table is consistent once it has applied this.
     case finishLoad(consistentFrom: Sequence)
     /// The repair is over: forget its plan.

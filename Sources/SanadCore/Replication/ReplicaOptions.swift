@@ -107,6 +107,8 @@ public struct RecoveredState: Sendable {
     public var committed: Sequence
     public var applied: Sequence
     public var repair: StoreRepair?
+    /// The reign in which the last page of a snapshot was read.
+    public var rowsEpoch: Epoch?
     /// The operator took the primary role from this node; the reason.
     public var fence: String?
     /// Two primaries met, and the operator has not chosen yet; what was found.
@@ -119,7 +121,8 @@ public struct RecoveredState: Sendable {
     public init(
         record: ClusterRecord, history: [EpochEntry], logEnd: Position, logEndOffset: UInt64,
         logBegin: Sequence = .zero, committed: Sequence, applied: Sequence,
-        repair: StoreRepair? = nil, fence: String? = nil, conflict: String? = nil,
+        repair: StoreRepair? = nil, rowsEpoch: Epoch? = nil, fence: String? = nil,
+        conflict: String? = nil,
         epochAsked: Epoch = .zero, standbyMark: Replica.StandbyMark? = nil
     ) {
         self.record = record
@@ -130,6 +133,7 @@ public struct RecoveredState: Sendable {
         self.committed = committed
         self.applied = applied
         self.repair = repair
+        self.rowsEpoch = rowsEpoch
         self.fence = fence
         self.conflict = conflict
         self.epochAsked = epochAsked

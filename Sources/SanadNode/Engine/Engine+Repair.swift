@@ -18,7 +18,8 @@ extension Engine {
             history: try database.history(), logEnd: store.log.end,
             logEndOffset: store.log.endOffset, logBegin: begin,
             committed: max(applied, store.log.knownCommitted), applied: applied,
-            repair: try repair(store), fence: try database.fence(),
+            repair: try repair(store),
+            rowsEpoch: try rowsEpoch(store), fence: try database.fence(),
             conflict: try database.conflict(), epochAsked: try database.epochAsked(),
             standbyMark: try database.standbyMark())
         return (state, appliedOffset)
@@ -31,6 +32,12 @@ extension Engine {
         guard sequence < store.log.end.sequence else { return store.log.endOffset }
         let next = try reader.read(after: sequence, maximumBytes: 1).first
         return next?.header.logOffset ?? store.log.endOffset
+    }
+
+    /// The reign in which the last page of a snapshot was read; nil when none was taken.
+    private static func rowsEpoch(_ store: Store) throws(StoreError) -> Epoch? {
+        guard let progress = try store.loadProgress(), progress.readIn > .zero else { return nil }
+        return progress.readIn
     }
 
     private static func repair(_ store: Store) throws(StoreError) -> StoreRepair? {
@@ -60,7 +67,7 @@ extension Engine {
         case .beginLoad(let base, let offset, let history):
             try store.beginLoad(base: base, offset: offset, history: history)
             applier.restart(at: base.sequence, offset: offset)
-        case .loadPage(let rows, _): try loadPage(rows)
+        case .loadPage(let rows, _, let epoch): try loadPage(rows, readIn: epoch)
         case .finishLoad: try store.finishLoad()
         case .endRepair:
             isRepairEnding = true
@@ -103,10 +110,10 @@ extension Engine {
         }
     }
 
-    private func loadPage(_ rows: [UInt8]) throws(StoreError) {
+    private func loadPage(_ rows: [UInt8], readIn epoch: Epoch) throws(StoreError) {
         guard let page = decode(rows) else { return }
         do throws(StoreError) {
-            try store.load(page)
+            try store.load(page, readIn: epoch)
             followUps.append(.pageLoaded(cursor: try store.loadProgress()?.cursor))
         } catch  where error.code == .conflict || error.code == .staleRows {
             // Nothing is lost or damaged: what was loaded stays, and a start goes on behind it.

@@ -6,6 +6,8 @@ public struct LoadProgress: Hashable, Sendable {
     public var cursor: [UInt8]?
     /// The highest position at which a page was read.
     public var readAt: Sequence
+    /// The reign of the primary in which the last page was read.
+    public var readIn: Epoch
     public var records: UInt64
     /// Bytes of the pages.
     public var bytes: UInt64
@@ -57,7 +59,7 @@ extension RecordFile {
         }
         guard try loadProgress() == nil else { return }
         try setPosition(base) { () throws(StoreError) in
-            try connection.execute("INSERT INTO load_state VALUES (1, NULL, 0, 0, 0, 0)")
+            try connection.execute("INSERT INTO load_state VALUES (1, NULL, 0, 0, 0, 0, 0)")
         }
     }
 
@@ -67,14 +69,15 @@ extension RecordFile {
         guard try statement.step() else { return nil }
         return LoadProgress(
             cursor: statement.isNull(1) ? nil : statement.bytes(1),
-            readAt: Sequence(statement.integer(2)), records: statement.integer(3),
-            bytes: statement.integer(4), isComplete: statement.integer(5) != 0)
+            readAt: Sequence(statement.integer(2)), readIn: Epoch(statement.integer(3)),
+            records: statement.integer(4), bytes: statement.integer(5),
+            isComplete: statement.integer(6) != 0)
     }
 
     /// Appends a page of rows, and the place where the next one follows, in one transaction.
     ///
     /// Every name lies behind those that are there, so no row is looked for before it is added.
-    func load(_ page: RecordPage) throws(StoreError) {
+    func load(_ page: RecordPage, readIn epoch: Epoch) throws(StoreError) {
         guard let progress = try loadProgress(), !progress.isComplete, page.kind == .range else {
             throw refusal(.misuse, "no load has begun, or it has ended")
         }
@@ -90,12 +93,13 @@ extension RecordFile {
             let state = try connection.prepare(
                 """
                 UPDATE load_state SET cursor = ?1, read_at = max(read_at, ?2),
-                    row_count = row_count + ?3, byte_count = byte_count + ?4
+                    row_count = row_count + ?3, byte_count = byte_count + ?4, read_in = ?5
                 """)
             if let cursor = page.lastName ?? progress.cursor { state.bind(1, copying: cursor) }
             state.bind(2, page.position.sequence.value)
             state.bind(3, UInt64(page.rowCount))
             state.bind(4, UInt64(page.bytes.count))
+            state.bind(5, epoch.value)
             try state.run()
         }
         try countLoaded(page)

@@ -32,7 +32,7 @@ final class RecordFile {
     private static let schemaUpgradeTo2 = """
         CREATE TABLE load_state (
             id INTEGER PRIMARY KEY CHECK (id = 1), cursor BLOB, read_at INTEGER NOT NULL,
-            row_count INTEGER NOT NULL, byte_count INTEGER NOT NULL,
+            read_in INTEGER NOT NULL, row_count INTEGER NOT NULL, byte_count INTEGER NOT NULL,
             is_complete INTEGER NOT NULL) STRICT;
         """
 

@@ -58,14 +58,14 @@ extension RecordTable {
     }
 
     /// See `Store.load`.
-    func load(_ page: RecordPage) throws(StoreError) {
+    func load(_ page: RecordPage, readIn epoch: Epoch) throws(StoreError) {
         try changing { file throws(StoreError) in
             guard memory.withLock({ $0.applied == file.position }) else {
                 throw StoreError(
                     .misuse, operation: "load rows", path: path,
                     message: "frames were inserted before the load has ended")
             }
-            try file.load(page)
+            try file.load(page, readIn: epoch)
         }
     }
 

@@ -161,4 +161,35 @@ struct OverrideTests {
         #expect(words.has("repair: readNames"))
         #expect(!words.has("cut log"))
     }
+
+    @Test(
+        "pages that were read beyond what is left of their reign are given up",
+        arguments: [
+            // The reign that led when they were read, the next one's beginning, and the outcome.
+            (UInt64(1), UInt64(8), true), (1, 9, false), (1, 20, false), (2, 8, false),
+        ])
+    func rowsOfLostReign(readIn: UInt64, begins: UInt64, isLost: Bool) throws {
+        let pair = Pair.settled()
+        var standby = pair.marrakech.replica
+        var peer = try #require(standby.peerHello)
+        standby.repair = .seed(
+            base: standby.logEnd, cursor: [1], isLoaded: true, consistentFrom: Sequence(9))
+        standby.rowsEpoch = Epoch(readIn)
+        let lead = Lead(epoch: Epoch(2), bound: standby.logEnd, logBegin: .zero)
+        // A greeting older than the reign tells by its log's end where that one began.
+        peer.logEnd.sequence = Sequence(begins)
+        #expect(standby.hasRowsOfLostReign(lead, by: peer) == isLost)
+        let end = Position(epoch: Epoch(1), sequence: Sequence(begins), hash: .zero)
+        peer.history.append(
+            EpochEntry(
+                epoch: Epoch(2), node: peer.identity.node, begins: end, start: end,
+                wallMilliseconds: 0, reason: ""))
+        peer.logEnd.sequence = Sequence(100)
+        #expect(standby.hasRowsOfLostReign(lead, by: peer) == isLost)
+        // Nothing was read beyond what the log has, so nothing can be lost.
+        standby.repair = .seed(
+            base: standby.logEnd, cursor: [1], isLoaded: true,
+            consistentFrom: standby.logEnd.sequence)
+        #expect(!standby.hasRowsOfLostReign(lead, by: peer))
+    }
 }

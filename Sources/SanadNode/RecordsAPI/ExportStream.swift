@@ -55,22 +55,24 @@ final class ExportStream: Sendable {
         // All that is applied now is in the export, and perhaps more: a safe place from which to
         // read the changes that follow.
         let sequence = pool.gate.table.applied
+        // A repair changes records one by one, and what a cut took away comes back in no change that
+        // follows: an export that meets one, or a whole one between two looks, is none.
+        let era = pool.gate.table.era
+        var isOfOneHistory: Bool { pool.gate.isConsistent && pool.gate.table.era == era }
         do {
             let reader = try pool.gate.table.makeReader()
             let epoch = epoch(at: sequence, pool)
             send { $0.beginExport(sequence, epoch) }
             var place = Place()
             while !place.isAtEnd {
-                // A repair changes records one by one, and what a cut took away comes back in no
-                // change that follows: such an export is none.
-                guard pool.gate.isConsistent else { return { self.send { $0.closeNow() } } }
+                guard isOfOneHistory else { return { self.send { $0.closeNow() } } }
                 try readWindow(reader, &place)
                 guard !isCancelled.load(ordering: .relaxed) else { return {} }
                 if place.chunk.readableBytes >= Self.chunkBytes || place.isAtEnd {
                     guard sendPatiently(place.takeChunk()) else { return {} }
                 }
             }
-            guard pool.gate.isConsistent else { return { self.send { $0.closeNow() } } }
+            guard isOfOneHistory else { return { self.send { $0.closeNow() } } }
             return { self.send { $0.endExport() } }
         } catch {
             pool.tell(of: error)

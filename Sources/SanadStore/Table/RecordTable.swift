@@ -127,8 +127,8 @@ public final class RecordTable: Sendable {
         try SnapshotReader(path: path, options: options)
     }
 
-    /// Grows when the table's position was set back.
-    var era: Int { memory.withLock { $0.era } }
+    /// Grows when the table's position was set back: what was read before may have been cut off.
+    public var era: Int { memory.withLock { $0.era } }
 
     /// What memory holds beyond `stored`, and the position that it reaches; nil when a flush has
     /// taken a part of it away since `stored` was read in this era, or when another one has begun.

@@ -70,6 +70,24 @@ struct RecordsExportTests {
         }
     }
 
+    @Test("an export that meets a cut ends without its end, though the records are whole again")
+    func cutMeanwhile() async throws {
+        var limits = RecordsTestNode.fast
+        limits.exportWindow = .zero
+        try await RecordsTestNode.run(limits: limits) { node in
+            let (reader, writer) = (try node.client(), try node.client())
+            try fill(writer, records: 100, valueBytes: 100 << 10)
+            try reader.send("GET /v1/export HTTP/1.1\r\nHost: h\r\n\r\n")
+            _ = try reader.head()
+            _ = try reader.chunk()
+            #expect(try writer.request("PUT", Self.path + "0999", "\"new\"").status == 200)
+            try node.gate.cutLast()
+            #expect(throws: (any Error).self) {
+                while try !reader.chunk().isEmpty {}
+            }
+        }
+    }
+
     @Test("an export outlives the table's own bound of a read transaction")
     func expiredSnapshots() async throws {
         var store = StoreOptions()

@@ -78,6 +78,16 @@ final class TestGate: NodeGate {
     /// Until when acknowledgements may be passed on.
     func set(leaseEnds: Instant) { state.withLock { $0.leaseEnds = leaseEnds } }
 
+    /// Takes the last transaction back, as after a failover that it did not survive.
+    func cutLast() throws {
+        try state.withLock { state in
+            let end = state.store.log.end
+            let last = try #require(try state.store.log.boundary(at: Sequence(end.sequence.value - 1)))
+            _ = try state.store.log.cut(
+                after: last, reason: "test", wallMilliseconds: 0, repairsTable: true)
+        }
+    }
+
     func set(writable: Bool) { state.withLock { $0.isWritable = writable } }
 
     func change(_ body: @Sendable (inout NodeStatus) -> Void) {

@@ -102,8 +102,8 @@ struct CheckTests {
     }
 
     /// Marrakech begins a reign after `previous`, or on an empty log, and commits its first frame.
-    private mutating func reign(after previous: Frame?) {
-        let start = EpochStart(node: world.names.nodes[1], reason: "test")
+    private mutating func reign(after previous: Frame?, reason: String = "test") {
+        let start = EpochStart(node: world.names.nodes[1], reason: reason)
         let frame = FrameEncoder.epochStart(
             start, after: previous?.position ?? .origin, epoch: Epoch(99), committed: .zero,
             logOffset: previous?.header.logEnd ?? 0, wallMilliseconds: 0)
@@ -134,6 +134,21 @@ struct CheckTests {
     mutating func lossOfOneSite() {
         world.archive.change(end.hash) { $0.isProtected = false }
         reign(after: world.hosts[1].disk.frames[world.hosts[1].disk.frames.count - 2])
+        expect("M took the role by itself and lost")
+    }
+
+    @Test("a switchover that loses what a promotion may lose")
+    mutating func lossOfSwitchover() throws {
+        for reason in ["no heartbeat from rabat", "switchover from rabat"] {
+            world = try World.settled()
+            world.setting.mode = .async
+            world.setting.maxLoss = 8
+            world.archive.change(end.hash) { $0.isProtected = false }
+            reign(
+                after: world.hosts[1].disk.frames[world.hosts[1].disk.frames.count - 2],
+                reason: reason)
+            #expect((world.violation != nil) == reason.hasPrefix("switchover"))
+        }
         expect("M took the role by itself and lost")
     }
 

@@ -6,7 +6,7 @@ internal import SanadCore
 /// gets lost, what comes twice, and what ends in the middle.
 struct World {
     let names = Names()
-    let setting: Setting
+    var setting: Setting
     var random: Generator
     var timeline = Timeline()
     /// True time in nanoseconds.

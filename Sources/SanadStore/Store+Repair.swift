@@ -83,11 +83,12 @@ extension Store {
         try table.beginLoad(at: base)
     }
 
-    /// Appends a page of rows, and where the next one follows, in one transaction.
+    /// Appends a page of rows, and where the next one follows, in one transaction. It is durable
+    /// after `table.commitLoad` or `finishLoad`.
     ///
     /// - Throws: `.conflict` when it does not follow `loadProgress()`, `.staleRows` when it was read
     ///   before the base.
-    public func load(_ page: RecordPage) throws(StoreError) { try table.load(page) }
+    public func load(_ page: RecordPage) throws(StoreError) { _ = try table.load(page) }
 
     /// Where an interrupted load goes on; nil when none has begun.
     public func loadProgress() throws(StoreError) -> LoadProgress? { try table.loadProgress() }
@@ -121,7 +122,7 @@ extension Store {
         }
         try table.beginLoad(at: base)
         if let progress = try table.loadProgress(), progress.isComplete {
-            _ = try saveLoaded(plan, progress, database)
+            _ = try saveLoaded(plan, try table.finishLoad(), database)
         }
     }
 

@@ -68,6 +68,11 @@ public enum Limits {
     /// Bytes of rows loaded or replaced before they are moved from the WAL into the table. With what
     /// pages add to it, below the size to which the WAL is cut: it is overwritten, not made anew.
     public static let loadCheckpointBytes = 48 << 20
+    /// Bytes of rows loaded in one transaction where the table has no WAL: some syncs for each, and
+    /// what a crash takes back at most. Below what the disk writes in a fraction of a second.
+    public static let loadTransactionBytes = 32 << 20
+    /// A page is made durable when no other one has come for this long.
+    public static let loadIdle = Span.milliseconds(200)
 
     // Link.
 

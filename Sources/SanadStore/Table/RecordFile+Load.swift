@@ -111,6 +111,7 @@ extension RecordFile {
             }
             progress.isComplete = true
         }
+        loading = nil
         try leaveDirectMode()
         return progress
     }
@@ -127,7 +128,14 @@ extension RecordFile {
     private func add(
         _ page: RecordPage, after progress: LoadProgress
     ) throws(StoreError) -> LoadProgress {
-        var rows = try RowInserter(connection, into: "records", count: page.rowCount)
+        let statements: RowInserter.Statements
+        if let loading {
+            statements = loading
+        } else {
+            statements = try RowInserter.Statements(connection, into: "records")
+            loading = statements
+        }
+        var rows = RowInserter(statements, count: page.rowCount)
         try page.forEachRow { row throws(StoreError) in
             try rows.add(
                 name: row.name, sequence: row.sequence, checksum: row.checksum, value: row.value)

@@ -14,6 +14,8 @@ final class RecordFile {
     var loadedBytes = 0
     /// The file has a rollback journal instead of a WAL: see `RecordFile+Load`.
     var isDirect = false
+    /// What adds loaded rows, from the first page on.
+    var loading: RowInserter.Statements?
     /// A transaction with loaded pages is open.
     var isLoadOpen = false
     private var merge: RecordMerge?
@@ -40,7 +42,7 @@ final class RecordFile {
 
     /// - Parameter isLoading: all rows are still to come from a peer.
     init(
-        path: String, cluster: Identifier, options: StoreOptions, isLoading: Bool
+        path: String, cluster: Identifier, options: StoreOptions, isLoading: Bool = false
     ) throws(StoreError) {
         let connection = try SQLiteConnection(path: path, access: .create, vfs: options.vfs)
         self.connection = connection
@@ -156,7 +158,8 @@ final class RecordFile {
     private func write(
         _ entries: [UnsafePointer<MemEntry>], toRun slot: Int
     ) throws(StoreError) {
-        var rows = try RowInserter(connection, into: RunTables.name(slot), count: entries.count)
+        let statements = try RowInserter.Statements(connection, into: RunTables.name(slot))
+        var rows = RowInserter(statements, count: entries.count)
         // Names are put together here, and stay until their group is written.
         let size = Limits.recordNameBytesMaximum
         let scratch = UnsafeMutableRawBufferPointer.allocate(

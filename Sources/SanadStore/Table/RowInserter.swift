@@ -8,6 +8,20 @@ struct RowInserter {
     /// Rows of one statement. With more of them what a statement costs no longer shows.
     static let group = 128
 
+    /// The statements of one table, made once.
+    struct Statements {
+        fileprivate let many: SQLiteStatement
+        fileprivate let one: SQLiteStatement
+
+        init(_ connection: SQLiteConnection, into table: String) throws(StoreError) {
+            // OR FAIL: the transaction is undone as a whole, so the statement need not be.
+            let start = "INSERT OR FAIL INTO \(table) VALUES (?, ?, ?, ?)"
+            many = try connection.prepare(
+                start + String(repeating: ", (?, ?, ?, ?)", count: RowInserter.group - 1))
+            one = try connection.prepare(start)
+        }
+    }
+
     private let many: SQLiteStatement
     private let one: SQLiteStatement
     /// Rows still to come, those of the open group included.
@@ -16,12 +30,9 @@ struct RowInserter {
     private(set) var position = 0
 
     /// - Parameter count: the rows that will be added.
-    init(_ connection: SQLiteConnection, into table: String, count: Int) throws(StoreError) {
-        // OR FAIL: the transaction is undone as a whole, so the statement need not be.
-        let start = "INSERT OR FAIL INTO \(table) VALUES (?, ?, ?, ?)"
-        many = try connection.prepare(
-            start + String(repeating: ", (?, ?, ?, ?)", count: Self.group - 1))
-        one = try connection.prepare(start)
+    init(_ statements: Statements, count: Int) {
+        many = statements.many
+        one = statements.one
         left = count
     }
 

@@ -29,7 +29,7 @@ public final class LinkConnection: @unchecked Sendable {
     /// Bytes, before or after decompression, after which ``receive(_:)`` gives its thread back.
     static let receiveBytesMaximum: UInt64 = 4 << 20
     /// Plain bytes after which ``flush()`` gives its thread back.
-    static let flushBytesMaximum: UInt64 = 4 << 20
+    public static let flushBytesMaximum: UInt64 = 4 << 20
     private static let readBytes = 64 << 10
 
     /// The node that the peer's certificate names.
@@ -130,13 +130,15 @@ public final class LinkConnection: @unchecked Sendable {
         isOpen && (!queue.isEmpty || compressor.pendingBytes > 0 || session.hasOutput)
     }
 
-    /// Writes as much as the socket takes now, up to 4 MiB of plain bytes.
+    /// Writes as much as the socket takes now, up to about `plainBytesMaximum`.
     ///
     /// - Returns: True when everything is out; else the caller polls for `POLLOUT`.
-    public func flush() throws(LinkError) -> Bool {
+    public func flush(
+        plainBytesMaximum: UInt64 = LinkConnection.flushBytesMaximum
+    ) throws(LinkError) -> Bool {
         try checkOpen()
         do throws(LinkError) {
-            let end = counters.plainBytesSent + Self.flushBytesMaximum
+            let end = counters.plainBytesSent + plainBytesMaximum
             while true {
                 try encrypt()
                 guard try session.drain() else { return false }

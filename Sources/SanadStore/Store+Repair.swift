@@ -83,13 +83,14 @@ extension Store {
         try table.beginLoad(at: base)
     }
 
-    /// Appends a page of rows, and where the next one follows, in one transaction.
+    /// Appends a page of rows, and where the next one follows, in one transaction. It is durable
+    /// after `table.commitLoad` or `finishLoad`.
     ///
     /// - Parameter epoch: the primary's reign in which it was read.
     /// - Throws: `.conflict` when it does not follow `loadProgress()`, `.staleRows` when it was read
     ///   before the base.
     public func load(_ page: RecordPage, readIn epoch: Epoch) throws(StoreError) {
-        try table.load(page, readIn: epoch)
+        _ = try table.load(page, readIn: epoch)
     }
 
     /// Where an interrupted load goes on; nil when none has begun.
@@ -124,7 +125,7 @@ extension Store {
         }
         try table.beginLoad(at: base)
         if let progress = try table.loadProgress(), progress.isComplete {
-            _ = try saveLoaded(plan, progress, database)
+            _ = try saveLoaded(plan, try table.finishLoad(), database)
         }
     }
 

@@ -43,8 +43,10 @@ public final class Store {
         } else {
             identity = known
         }
+        let plan = try database.repairPlan()
         let table = try RecordTable(
-            directory: directory, cluster: cluster, options: options, lock: lock)
+            directory: directory, cluster: cluster, options: options, lock: lock,
+            isLoading: plan?.kind == .reseed && plan?.phase == .load)
         self.table = table
         do throws(StoreError) {
             try Self.resumeLoad(table, database)

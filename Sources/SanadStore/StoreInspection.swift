@@ -75,13 +75,18 @@ public struct StoreInspection: Sendable {
     public func verifyRecords(
         progress: (RecordsReport) -> Bool
     ) throws(StoreError) -> RecordsReport {
+        var report = RecordsReport()
+        // While rows are loaded the table has no WAL: whoever reads it would hold the loader up.
+        if let plan, plan.phase != .catchUp {
+            report.notCompared = unfinished(.zero)
+            return report
+        }
         let table = try SQLiteConnection(path: recordsPath, access: .readOnly, vfs: nil)
         try Pragmas.apply(toReader: table, cacheKibibytes: 8 << 10)
         // One read transaction: a running node may flush meanwhile.
         try table.execute("BEGIN")
         defer { table.rollBack() }
         let applied = Sequence(try table.integer("SELECT applied_sequence FROM meta") ?? 0)
-        var report = RecordsReport()
         report.notCompared = unfinished(applied)
         guard report.notCompared == nil else { return report }
         // An empty name is a private temporary database that goes away with the connection.

@@ -1,6 +1,7 @@
 import Glibc
 import SanadCore
 import SanadTestSupport
+import Synchronization
 import Testing
 
 @testable import SanadStore
@@ -228,6 +229,52 @@ struct ReseedTests {
             _ = try standby.log.cut(
                 after: world.fork, reason: "", wallMilliseconds: 1, repairsTable: true)
         }
+    }
+
+    @Test("A load has no WAL, many pages make one transaction, and the table has a WAL afterwards")
+    func loadsInPlace() throws {
+        let world = try world(6)
+        try world.standby.planReseed(keepOld: false, reason: "test", wallMilliseconds: 1)
+        let standby = try reopen(world)
+        let wal = world.fixture.path + "/records.db-wal"
+        let reader = try standby.table.makeReader()
+        #expect(try reader.count() == 0)
+        try world.flush(world.primary)
+        let snapshot = try world.primary.table.makeSnapshotReader()
+        var page = try snapshot.page(after: nil, maximumBytes: 400)
+        let offset = try #require(world.frames.first { $0.position == page.position })
+        try standby.beginLoad(base: page.position, offset: offset.header.logEnd, history: [])
+        try standby.load(page, readIn: Epoch(1))
+        while !page.isLast {
+            #expect(standby.table.file.withLock { $0.isLoadOpen })
+            page = try snapshot.page(after: page.lastName, maximumBytes: 400)
+            try standby.load(page, readIn: Epoch(1))
+        }
+        #expect(!Files.exists(wal))
+        try standby.finishLoad()
+        #expect(Files.exists(wal))
+        try standby.follow(world.frames)
+        try world.flush(standby)
+        // A reader from before the load sees the table that it became.
+        #expect(try reader.count() == world.primary.table.makeReader().count())
+    }
+
+    @Test("A process that ends with a transaction of pages open has the pages before it")
+    func endsInTheMiddle() throws {
+        let world = try world(6)
+        try world.standby.planReseed(keepOld: false, reason: "test", wallMilliseconds: 1)
+        let standby = try reopen(world)
+        try world.flush(world.primary)
+        let snapshot = try world.primary.table.makeSnapshotReader()
+        let first = try snapshot.page(after: nil, maximumBytes: 400)
+        let offset = try #require(world.frames.first { $0.position == first.position })
+        try standby.beginLoad(base: first.position, offset: offset.header.logEnd, history: [])
+        try standby.load(first, readIn: Epoch(1))
+        try standby.table.commitLoad()
+        try standby.load(
+            snapshot.page(after: first.lastName, maximumBytes: 400), readIn: Epoch(1))
+        standby.table.file.withLock { $0.connection.rollBack() }
+        #expect(try standby.loadProgress()?.cursor == first.lastName)
     }
 
     @Test("A kill before any step of it is made good", .timeLimit(.minutes(3)))

@@ -65,10 +65,10 @@ public struct TransactionBytes: Sendable {
         precondition(mutationCount < Limits.logTransactionMutationsMaximum)
         mutationCount += 1
         bytes.store(UInt32(mutationCount), at: 0)
-        bytes.append(operation.rawValue)
-        bytes.append(UInt8(collection.count))
-        bytes.appendInteger(UInt16(key.count))
-        bytes.appendInteger(UInt32(value.count))
+        // The mutation's header as one number: a byte, a byte, two bytes, four bytes.
+        bytes.appendInteger(
+            UInt64(operation.rawValue) | UInt64(collection.count) << 8
+                | UInt64(key.count) << 16 | UInt64(value.count) << 32)
         bytes.append(contentsOf: collection)
         bytes.append(contentsOf: key)
         bytes.append(contentsOf: value)

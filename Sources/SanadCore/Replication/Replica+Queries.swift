@@ -1,6 +1,9 @@
 // What others may ask of a replica.
 
 extension Replica {
+    /// Pages of a snapshot go out to the peer.
+    public var isSeedingPeer: Bool { seeding != nil }
+
     var isPeerListed: Bool { record.inSync.contains { $0.node != options.identity.node } }
 
     /// True when an acknowledgement needs a lease: another node could take the role.

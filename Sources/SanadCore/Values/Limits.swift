@@ -68,6 +68,11 @@ public enum Limits {
     /// Bytes of rows loaded or replaced before they are moved from the WAL into the table. With what
     /// pages add to it, below the size to which the WAL is cut: it is overwritten, not made anew.
     public static let loadCheckpointBytes = 48 << 20
+    /// Bytes of rows loaded in one transaction where the table has no WAL: some syncs for each, and
+    /// what a crash takes back at most. Below what the disk writes in a fraction of a second.
+    public static let loadTransactionBytes = 32 << 20
+    /// A page is made durable when no other one has come for this long.
+    public static let loadIdle = Span.milliseconds(200)
 
     // Link.
 
@@ -107,8 +112,12 @@ public enum Limits {
     public static let seedPageBytes = 1 << 20
     /// Time that the reader of a snapshot waits for the table's flush; rows are then older.
     public static let snapshotFlushTimeout = Span.seconds(5)
-    /// Pages of a snapshot under way at once: one is written while the next travels.
-    public static let pagesInFlightMaximum = 4
+    /// Pages of a snapshot under way at once: while the loading side syncs a transaction, for a
+    /// tenth of a second, the next pages travel.
+    public static let pagesInFlightMaximum = 8
+    /// Bytes of pages that are compressed and encrypted in one go: a write that comes meanwhile waits
+    /// for them, half a millisecond or so.
+    public static let seedFlushBytes = 256 << 10
     /// Time for TCP, TLS and the handshake together.
     public static let handshakeTimeout = Span.seconds(5)
     /// Reconnection: first wait, doubled up to the last, each with up to half of it more. The last

@@ -33,7 +33,7 @@ extension Engine {
     }
 
     /// Damage in old log, which is named and not served, and a fork behind what is applied.
-    private static func isForOperator(_ error: StoreError) -> Bool {
+    static func isForOperator(_ error: StoreError) -> Bool {
         switch error.code {
         case .corrupt, .notHeld, .appliedBeyondFork: true
         default: false

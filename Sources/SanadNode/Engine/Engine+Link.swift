@@ -66,7 +66,10 @@ extension Engine {
     func flushLink() {
         guard let link, link.hasQueued else { return }
         do throws(LinkError) {
-            _ = try link.flush()
+            // Commits go on between the pages of a snapshot.
+            _ = try link.flush(
+                plainBytesMaximum: replica.isSeedingPeer
+                    ? UInt64(Limits.seedFlushBytes) : LinkConnection.flushBytesMaximum)
         } catch {
             dropLink(reason: String(describing: error))
             feed(.tick)

@@ -67,7 +67,7 @@ extension Engine {
         case .beginLoad(let base, let offset, let history):
             try store.beginLoad(base: base, offset: offset, history: history)
             applier.restart(at: base.sequence, offset: offset)
-        case .loadPage(let rows, _, let epoch): try loadPage(rows, readIn: epoch)
+        case .loadPage(let rows, _, let epoch): loader.load(rows, readIn: epoch)
         case .finishLoad: try store.finishLoad()
         case .endRepair:
             isRepairEnding = true
@@ -110,14 +110,20 @@ extension Engine {
         }
     }
 
-    private func loadPage(_ rows: [UInt8], readIn epoch: Epoch) throws(StoreError) {
-        guard let page = decode(rows) else { return }
-        do throws(StoreError) {
-            try store.load(page, readIn: epoch)
-            followUps.append(.pageLoaded(cursor: try store.loadProgress()?.cursor))
-        } catch  where error.code == .conflict || error.code == .staleRows {
-            // Nothing is lost or damaged: what was loaded stays, and a start goes on behind it.
-            startAnew("a page of the snapshot does not follow what was loaded: \(error)")
+    func pageLoaded(_ answer: LoadAnswer) {
+        // A store that is to be emptied is loaded no further.
+        guard restartReason == nil, fatalProblem == nil else { return }
+        switch answer {
+        case .loaded(let progress):
+            loadProgress = progress
+            feed(.pageLoaded(cursor: progress.cursor))
+        // Nothing is lost: what was loaded stays, and a start goes on behind it. On the link that
+        // stands the pages behind this one are under way, and no longer follow.
+        case .unusable(let reason): startAnew(reason)
+        case .failure(let error) where Self.isForOperator(error):
+            storeDamaged(error)
+            dropLink(reason: "the store needs an operator")
+        case .failure(let error): fatalProblem = String(describing: error)
         }
     }
 

@@ -108,13 +108,9 @@ extension Engine {
         status.consistent = replica.repair == nil
         status.bytesUntilLost = bytesUntilLost
         if case .seed = replica.repair {
-            status.seeding = seedingStatus() ?? .init(records: 0, bytes: 0)
+            status.seeding = .init(
+                records: loadProgress?.records ?? 0, bytes: loadProgress?.bytes ?? 0)
         }
-    }
-
-    private func seedingStatus() -> NodeStatus.SeedingStatus? {
-        guard let progress = try? store.loadProgress() else { return nil }
-        return NodeStatus.SeedingStatus(records: progress.records, bytes: progress.bytes)
     }
 
     private var primaryURL: String? {

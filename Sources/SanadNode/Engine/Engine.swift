@@ -47,6 +47,7 @@ final class Engine {
     let onLinkClosed: @Sendable () -> Void
     let helpers: EngineHelpers
     let snapshots: SnapshotWorker
+    let loader: LoadWorker
     let scrubber: LogScrubber
 
     var replica: Replica
@@ -92,6 +93,8 @@ final class Engine {
     var standbyRemembered: Replica.StandbyMark?
     /// Log bytes until the standby loses its place; nil when none is waited for.
     var bytesUntilLost: UInt64?
+    /// How far a load has come; nil without one. The table's own answer could have to wait for it.
+    var loadProgress: LoadProgress?
     /// The repair is over, as soon as the table's flush is durable.
     var isRepairEnding = false
     /// Set when the process has to end because its disk cannot be trusted.
@@ -114,6 +117,7 @@ final class Engine {
         self.helpers = helpers
         reader = store.log.makeReader()
         snapshots = try SnapshotWorker(table: store.table, mailbox: mailbox)
+        loader = LoadWorker(table: store.table, mailbox: mailbox)
         scrubber = LogScrubber(log: store.log)
         idempotency = try IdempotencyMemory(table: store.table)
         now = SystemClock.now
@@ -122,6 +126,7 @@ final class Engine {
         replica = Replica(options: options.replica, recovered: recovered, now: now)
         applier = Applier(table: store.table, reader: reader, appliedOffset: appliedOffset)
         quarantineEntries = try store.nodeDatabase.quarantine().count
+        loadProgress = try store.loadProgress()
         let mailbox = self.mailbox
         store.table.setRoomAvailable { mailbox.post(.tableHasRoom) }
         store.table.onFailure { problem in mailbox.post(.tableFailed(String(describing: problem))) }
@@ -130,6 +135,7 @@ final class Engine {
     /// Runs until it is stopped or its disk fails. Called on the engine's own thread.
     func run() {
         snapshots.start()
+        loader.start()
         startScrubbing()
         // A start finds log that the table lacks; whoever asks how far it is gets the truth.
         feed(.applied(applier.applied, offset: applier.appliedOffset))
@@ -196,6 +202,7 @@ final class Engine {
         case .tableHasRoom: break
         case .input(let input): feed(input)
         case .snapshotRead(let answer, let session): snapshotRead(answer, session: session)
+        case .pageLoaded(let answer): pageLoaded(answer)
         case .tableFailed(let problem): fatalProblem = problem
         case .storeDamaged(let error): storeDamaged(error)
         case .control(let command, let continuation): answer(command, continuation)
@@ -361,6 +368,7 @@ final class Engine {
         link?.close()
         scrubber.stop()
         snapshots.stop()
+        loader.stop()
         store.close()
         board.update { status in
             status.role = "stopped"

@@ -13,6 +13,8 @@ enum EngineEvent: Sendable {
     case input(Input)
     /// What the snapshot worker was asked for, and during which session.
     case snapshotRead(SnapshotAnswer, session: UInt64)
+    /// What became of a page of a snapshot, in the order in which pages came.
+    case pageLoaded(LoadAnswer)
     case tableFailed(String)
     /// What was written once is no longer there, or is not what was written.
     case storeDamaged(StoreError)

@@ -16,6 +16,9 @@ enum SnapshotAnswer: Sendable {
 ///
 /// At most one page and one list of names are asked for at a time; the replica's rules see to that.
 /// Each answer bears the session for which it was asked: the link may have ended meanwhile.
+///
+/// The page after one that was asked for is read before it is asked for: the engine asks only when
+/// its own disk lets it, and that would be time in which nobody reads.
 final class SnapshotWorker: Sendable {
     private enum Work: Sendable {
         case page(after: [UInt8]?)
@@ -27,6 +30,13 @@ final class SnapshotWorker: Sendable {
     private struct Job: Sendable {
         var session: UInt64
         var work: Work
+    }
+
+    /// A page that nobody has asked for yet.
+    private struct Ahead {
+        var session: UInt64
+        var after: [UInt8]
+        var answer: SnapshotAnswer?
     }
 
     private struct State {
@@ -71,15 +81,36 @@ final class SnapshotWorker: Sendable {
     }
 
     private func run() {
+        var ahead: Ahead?
         while true {
             let next = state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
             if state.withLock({ $0.isStopping }) { return }
-            guard let next else {
+            if let next {
+                let answer = take(&ahead, for: next) ?? perform(next.work)
+                ahead = follower(of: answer, session: next.session)
+                mailbox.post(.snapshotRead(answer, session: next.session))
+            } else if let wanted = ahead, wanted.answer == nil {
+                ahead?.answer = perform(.page(after: wanted.after))
+            } else {
                 wake.wait(nanoseconds: nil)
-                continue
             }
-            mailbox.post(.snapshotRead(perform(next.work), session: next.session))
         }
+    }
+
+    /// What was read ahead, if it is what is asked for.
+    private func take(_ ahead: inout Ahead?, for job: Job) -> SnapshotAnswer? {
+        defer { ahead = nil }
+        guard let ahead, ahead.session == job.session, case .page(let after) = job.work,
+            after == ahead.after
+        else { return nil }
+        return ahead.answer
+    }
+
+    private func follower(of answer: SnapshotAnswer, session: UInt64) -> Ahead? {
+        guard case .page(let page) = answer, !page.isLast, let last = page.lastName else {
+            return nil
+        }
+        return Ahead(session: session, after: last)
     }
 
     private func perform(_ work: Work) -> SnapshotAnswer {

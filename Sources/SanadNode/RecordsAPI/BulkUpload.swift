@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import SanadCore
 
@@ -105,7 +106,7 @@ final class BulkUpload {
             var start = 0
             while problem == nil, !isTransactionFull, start < bytes.count {
                 let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
-                guard let length = rest.firstIndex(of: 0x0A) else {
+                guard let length = rest.offset(of: 0x0A) else {
                     keepPartial(rest)
                     return bytes.count
                 }
@@ -283,6 +284,16 @@ extension BulkUpload {
             windowStart = now
             windowBytes = 0
         }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Where `byte` first stands. The C library looks at many bytes at once.
+    fileprivate func offset(of byte: UInt8) -> Int? {
+        guard let start = baseAddress, let found = memchr(start, Int32(byte), count) else {
+            return nil
+        }
+        return UnsafeRawPointer(found) - start
     }
 }
 

@@ -9,7 +9,15 @@ struct Pragmas {
         case normal = "NORMAL"
     }
 
+    enum Journal: String {
+        case wal = "WAL"
+        /// A transaction's old pages are kept aside; what it adds at the end is written once, in
+        /// place.
+        case rollback = "TRUNCATE"
+    }
+
     var pageBytes: Int
+    var journal = Journal.wal
     var synchronous: Synchronous
     var cacheKibibytes: Int
     /// The WAL file shrinks to this once it starts anew.
@@ -20,7 +28,7 @@ struct Pragmas {
         // The page size takes hold only in a file that is still empty, before its journal mode.
         try connection.execute("PRAGMA page_size = \(pageBytes)")
         try connection.execute("PRAGMA auto_vacuum = NONE")
-        try connection.execute("PRAGMA journal_mode = WAL")
+        try connection.execute("PRAGMA journal_mode = \(journal.rawValue)")
         try connection.execute("PRAGMA synchronous = \(synchronous.rawValue)")
         // Checkpoints are called for by name, where their failure is seen and their time is known.
         try connection.execute("PRAGMA wal_autocheckpoint = 0")

@@ -28,7 +28,7 @@ public struct StoreOptions: Sendable {
     /// The active segment's WAL is moved into its file when it holds this many bytes.
     var segmentCheckpointBytes = 8 << 20
     /// Page size of a new record table, in bytes.
-    var tablePageBytes = 8_192
+    var tablePageBytes = 16_384
     /// A generation with at most this many rows goes straight into the merged table, when there is
     /// no run: a quiet node never has one.
     var directRowsMaximum = 10_000

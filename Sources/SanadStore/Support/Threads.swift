@@ -34,7 +34,10 @@ public final class ThreadSignal: @unchecked Sendable {
     }
 
     /// Waits until the flag is raised, at most `nanoseconds` when given, and lowers it.
-    public func wait(nanoseconds: UInt64?) {
+    ///
+    /// - Returns: whether it was raised.
+    @discardableResult
+    public func wait(nanoseconds: UInt64?) -> Bool {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         if let nanoseconds {
@@ -45,7 +48,8 @@ public final class ThreadSignal: @unchecked Sendable {
         } else {
             while !raised { pthread_cond_wait(condition, mutex) }
         }
-        raised = false
+        defer { raised = false }
+        return raised
     }
 }
 

@@ -6,14 +6,18 @@ final class RecordFile {
     let connection: SQLiteConnection
     private let upsert: SQLiteStatement
     private let delete: SQLiteStatement
-    /// One insertion a run table.
-    private let append: [SQLiteStatement]
     /// The run tables that hold rows.
     private(set) var runs: Set<Int> = []
     /// The boundary up to which the table holds the log.
     private(set) var position: Position
     /// Bytes written since the last checkpoint, beside flushes.
     var loadedBytes = 0
+    /// The file has a rollback journal instead of a WAL: see `RecordFile+Load`.
+    var isDirect = false
+    /// What adds loaded rows, from the first page on.
+    var loading: RowInserter.Statements?
+    /// A transaction with loaded pages is open.
+    var isLoadOpen = false
     private var merge: RecordMerge?
     private let options: StoreOptions
     private let advance: SQLiteStatement
@@ -36,14 +40,14 @@ final class RecordFile {
             is_complete INTEGER NOT NULL) STRICT;
         """
 
-    init(path: String, cluster: Identifier, options: StoreOptions) throws(StoreError) {
+    /// - Parameter isLoading: all rows are still to come from a peer.
+    init(
+        path: String, cluster: Identifier, options: StoreOptions, isLoading: Bool = false
+    ) throws(StoreError) {
         let connection = try SQLiteConnection(path: path, access: .create, vfs: options.vfs)
         self.connection = connection
         self.options = options
-        try Pragmas(
-            pageBytes: options.tablePageBytes, synchronous: .normal,
-            cacheKibibytes: options.tableCacheKibibytes, journalBytesLimit: 64 << 20
-        ).apply(toWriter: connection)
+        isDirect = try Self.apply(options, to: connection, isLoading: isLoading)
         if let version = try FileFormat.records.check(connection) {
             if version < FileFormat.records.version {
                 try connection.transaction { () throws(StoreError) in
@@ -76,16 +80,35 @@ final class RecordFile {
         advance = try connection.prepare(
             "UPDATE meta SET applied_epoch = ?1, applied_sequence = ?2, applied_hash = ?3")
         position = try Self.position(connection, cluster: cluster)
-        var append: [SQLiteStatement] = []
         for slot in 0..<RunTables.count {
-            append.append(
-                try connection.prepare(
-                    "INSERT INTO \(RunTables.name(slot)) VALUES (?1, ?2, ?3, ?4)"))
             let rows = try connection.integer(
                 "SELECT EXISTS (SELECT 1 FROM \(RunTables.name(slot)))")
             if rows == 1 { runs.insert(slot) }
         }
-        self.append = append
+    }
+
+    /// - Returns: whether the file has a rollback journal.
+    private static func apply(
+        _ options: StoreOptions, to connection: SQLiteConnection, isLoading: Bool
+    ) throws(StoreError) -> Bool {
+        var pragmas = Pragmas(
+            pageBytes: options.tablePageBytes, synchronous: .normal,
+            cacheKibibytes: options.tableCacheKibibytes, journalBytesLimit: 64 << 20)
+        if isLoading {
+            pragmas.journal = .rollback
+            // A journal that is not synced before the pages could leave half a transaction.
+            pragmas.synchronous = .full
+            do throws(StoreError) {
+                try pragmas.apply(toWriter: connection)
+                return true
+            } catch  where error.code == .busy {
+                // Somebody looks at the file: it is loaded through the WAL, more slowly.
+                pragmas.journal = .wal
+                pragmas.synchronous = .normal
+            }
+        }
+        try pragmas.apply(toWriter: connection)
+        return false
     }
 
     private static func position(
@@ -112,27 +135,16 @@ final class RecordFile {
     ///
     /// - Precondition: `hasFreeRun`, or the caller has merged.
     func apply(_ generation: Generation) throws(StoreError) {
+        try leaveDirectMode()
         let entries = generation.sortedNewest()
-        let isDirect = runs.isEmpty && entries.count <= options.directRowsMaximum
-        let slot = isDirect ? nil : (0..<RunTables.count).first { !runs.contains($0) }
-        precondition(isDirect || slot != nil, "a merge has made room for a run")
-        let scratch = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: Limits.collectionBytesMaximum + 1 + Limits.keyBytesMaximum, alignment: 8)
-        defer { scratch.deallocate() }
+        let isMerged = runs.isEmpty && entries.count <= options.directRowsMaximum
+        let slot = isMerged ? nil : (0..<RunTables.count).first { !runs.contains($0) }
+        precondition(isMerged || slot != nil, "a merge has made room for a run")
         try connection.transaction { () throws(StoreError) in
-            for entry in entries {
-                let entry = entry.pointee
-                let name = entry.storeName(into: scratch)
-                let isPut = entry.operation == .put
-                let statement = slot.map { append[$0] } ?? (isPut ? upsert : delete)
-                if slot != nil || isPut {
-                    statement.bind(3, bits: RowChecksum.of(name, entry.sequence, entry.value))
-                }
-                // A parameter that is not bound is NULL: in a run, a deletion.
-                if isPut { statement.bind(4, borrowing: entry.value) }
-                statement.bind(1, borrowingText: name)
-                statement.bind(2, entry.sequence)
-                try statement.run()
+            if let slot {
+                try write(entries, toRun: slot)
+            } else {
+                try mergeIn(entries)
             }
             generation.end.bind(to: advance, at: 1)
             try advance.run()
@@ -141,6 +153,46 @@ final class RecordFile {
         if let slot { runs.insert(slot) }
         // The entries live as long as their generation.
         withExtendedLifetime(generation) {}
+    }
+
+    private func write(
+        _ entries: [UnsafePointer<MemEntry>], toRun slot: Int
+    ) throws(StoreError) {
+        let statements = try RowInserter.Statements(connection, into: RunTables.name(slot))
+        var rows = RowInserter(statements, count: entries.count)
+        // Names are put together here, and stay until their group is written.
+        let size = Limits.recordNameBytesMaximum
+        let scratch = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: RowInserter.group * size, alignment: 8)
+        defer { scratch.deallocate() }
+        for entry in entries {
+            let entry = entry.pointee
+            let name = entry.storeName(
+                into: UnsafeMutableRawBufferPointer(rebasing: scratch[(rows.position * size)...]))
+            try rows.add(
+                name: name, sequence: entry.sequence,
+                checksum: RowChecksum.of(name, entry.sequence, entry.value),
+                value: entry.operation == .put ? entry.value : nil)
+        }
+    }
+
+    private func mergeIn(_ entries: [UnsafePointer<MemEntry>]) throws(StoreError) {
+        let scratch = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: Limits.recordNameBytesMaximum, alignment: 8)
+        defer { scratch.deallocate() }
+        for entry in entries {
+            let entry = entry.pointee
+            let name = entry.storeName(into: scratch)
+            let isPut = entry.operation == .put
+            let statement = isPut ? upsert : delete
+            if isPut {
+                statement.bind(3, bits: RowChecksum.of(name, entry.sequence, entry.value))
+                statement.bind(4, borrowing: entry.value)
+            }
+            statement.bind(1, borrowingText: name)
+            statement.bind(2, entry.sequence)
+            try statement.run()
+        }
     }
 
     /// Sets the position at which the table stands, on the disk when the call returns.
@@ -159,6 +211,8 @@ final class RecordFile {
 
     /// One transaction that a power loss cannot take back, nor anything before it.
     func durably(_ body: () throws(StoreError) -> Void) throws(StoreError) {
+        try commitLoad()
+        guard !isDirect else { return try connection.transaction(body) }
         try connection.execute("PRAGMA synchronous = FULL")
         do throws(StoreError) {
             try connection.transaction(body)
@@ -183,6 +237,7 @@ final class RecordFile {
     /// - Returns: true when there is no more to merge of these runs.
     func mergePiece() throws(StoreError) -> Bool {
         guard !runs.isEmpty else { return true }
+        try leaveDirectMode()
         let current: RecordMerge
         if let merge {
             current = merge
@@ -209,8 +264,11 @@ final class RecordFile {
     ///
     /// - Returns: whether everything committed is now synced.
     func checkpoint() throws(StoreError) -> Bool {
+        loadedBytes = 0
+        try commitLoad()
+        // A commit with a rollback journal is in the file, and synced.
+        guard !isDirect else { return true }
         do throws(StoreError) {
-            loadedBytes = 0
             return try connection.checkpoint(.passive) == 0
         } catch  where error.code == .diskFull || error.code == .busy {
             // The next flush tries again; the transaction itself is in the WAL.

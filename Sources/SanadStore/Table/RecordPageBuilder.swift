@@ -2,15 +2,17 @@ internal import SanadCore
 
 /// Writes the bytes of a page, row by row, into one buffer.
 struct RecordPageBuilder {
-    private(set) var bytes: [UInt8] = []
+    /// Zeros behind the first `byteCount`.
+    private var bytes: [UInt8]
+    private(set) var byteCount: Int
     private(set) var rowCount: UInt32 = 0
     private let kind: RecordPage.Kind
 
     init(_ kind: RecordPage.Kind, after: [UInt8], capacity: Int) {
         self.kind = kind
-        bytes.reserveCapacity(capacity)
-        bytes.append(contentsOf: repeatElement(0, count: RecordPage.headerBytes))
-        bytes.append(contentsOf: after)
+        byteCount = RecordPage.headerBytes + after.count
+        bytes = [UInt8](repeating: 0, count: max(capacity, byteCount))
+        bytes.replaceSubrange(RecordPage.headerBytes..<byteCount, with: after)
         store(UInt32(after.count), 12)
     }
 
@@ -19,22 +21,31 @@ struct RecordPageBuilder {
         value: UnsafeRawBufferPointer?
     ) {
         rowCount += 1
-        withUnsafeTemporaryAllocation(byteCount: RecordPage.rowHeaderBytes, alignment: 8) {
-            let presence: UInt16 = value == nil ? 0 : 1
-            $0.storeBytes(of: UInt16(name.count).littleEndian, as: UInt16.self)
-            $0.storeBytes(of: presence.littleEndian, toByteOffset: 2, as: UInt16.self)
-            $0.storeBytes(
-                of: UInt32(value?.count ?? 0).littleEndian, toByteOffset: 4, as: UInt32.self)
-            $0.storeBytes(of: sequence.littleEndian, toByteOffset: 8, as: UInt64.self)
-            $0.storeBytes(of: checksum.littleEndian, toByteOffset: 16, as: UInt64.self)
-            bytes.append(contentsOf: UnsafeRawBufferPointer($0))
+        let start = byteCount
+        let valueBytes = value?.count ?? 0
+        byteCount += RecordPage.rowHeaderBytes + name.count + valueBytes
+        if byteCount > bytes.count {
+            bytes.append(contentsOf: repeatElement(0, count: max(bytes.count, byteCount)))
         }
-        bytes.append(contentsOf: name)
-        if let value { bytes.append(contentsOf: value) }
+        let presence: UInt16 = value == nil ? 0 : 1
+        bytes.withUnsafeMutableBytes { bytes in
+            let row = UnsafeMutableRawBufferPointer(rebasing: bytes[start...])
+            row.storeBytes(of: UInt16(name.count).littleEndian, as: UInt16.self)
+            row.storeBytes(of: presence.littleEndian, toByteOffset: 2, as: UInt16.self)
+            row.storeBytes(of: UInt32(valueBytes).littleEndian, toByteOffset: 4, as: UInt32.self)
+            row.storeBytes(of: sequence.littleEndian, toByteOffset: 8, as: UInt64.self)
+            row.storeBytes(of: checksum.littleEndian, toByteOffset: 16, as: UInt64.self)
+            let place = RecordPage.rowHeaderBytes
+            UnsafeMutableRawBufferPointer(rebasing: row[place...]).copyMemory(from: name)
+            guard let value else { return }
+            UnsafeMutableRawBufferPointer(rebasing: row[(place + name.count)...])
+                .copyMemory(from: value)
+        }
     }
 
     /// Ends the page.
     mutating func finish(position: Position, isLast: Bool) -> [UInt8] {
+        bytes.removeLast(bytes.count - byteCount)
         store(RecordPage.magic, 0)
         bytes[4] = RecordPage.version
         bytes[5] = kind.rawValue

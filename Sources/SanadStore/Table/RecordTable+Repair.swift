@@ -1,4 +1,4 @@
-internal import SanadCore
+public import SanadCore
 internal import Synchronization
 
 // What the node thread does to the table beside inserting. Each call takes the file's lock, and so
@@ -57,20 +57,30 @@ extension RecordTable {
         wake(wanted)
     }
 
-    /// See `Store.load`.
-    func load(_ page: RecordPage, readIn epoch: Epoch) throws(StoreError) {
+    /// See `Store.load`; any thread may call it, one at a time.
+    ///
+    /// - Returns: how far the load has come with it.
+    public func load(
+        _ page: RecordPage, readIn epoch: Epoch
+    ) throws(StoreError) -> LoadProgress {
         try changing { file throws(StoreError) in
             guard memory.withLock({ $0.applied == file.position }) else {
                 throw StoreError(
                     .misuse, operation: "load rows", path: path,
                     message: "frames were inserted before the load has ended")
             }
-            try file.load(page, readIn: epoch)
+            return try file.load(page, readIn: epoch)
         }
     }
 
+    /// Makes durable what was loaded: to be called when no page has come for a while. Until then a
+    /// crash may take some tens of megabytes of pages back, with the cursor that tells of them.
+    public func commitLoad() throws(StoreError) {
+        try changing { file throws(StoreError) in try file.commitLoad() }
+    }
+
     /// See `Store.loadProgress`.
-    func loadProgress() throws(StoreError) -> LoadProgress? {
+    public func loadProgress() throws(StoreError) -> LoadProgress? {
         try changing { file throws(StoreError) in try file.loadProgress() }
     }
 

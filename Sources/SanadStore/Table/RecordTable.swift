@@ -30,12 +30,14 @@ public final class RecordTable: Sendable {
     private let lock: DirectoryLock
 
     init(
-        directory: String, cluster: Identifier, options: StoreOptions, lock: DirectoryLock
+        directory: String, cluster: Identifier, options: StoreOptions, lock: DirectoryLock,
+        isLoading: Bool
     ) throws(StoreError) {
         self.lock = lock
         path = directory + "/records.db"
         self.options = options
-        let file = try RecordFile(path: path, cluster: cluster, options: options)
+        let file = try RecordFile(
+            path: path, cluster: cluster, options: options, isLoading: isLoading)
         let applied = file.position
         memory = Mutex(MemTable(applied: applied, bytesMaximum: options.memtableBytes))
         self.file = Mutex(file)
@@ -153,12 +155,14 @@ public final class RecordTable: Sendable {
         thread.withLock { $0 = worker }
     }
 
-    /// Flushes what is cheap, and waits for the flush thread to end.
+    /// Flushes what is cheap, keeps what was loaded, and waits for the flush thread to end.
     func close() {
         memory.withLock { $0.isStopping = true }
         signal.raise()
         let worker = thread.withLock { $0.take() }
         worker?.join()
+        // What cannot be kept is asked for again.
+        try? file.withLock { file throws(StoreError) in try file.commitLoad() }
     }
 
     /// Merging begins when no flush was due for this long.
@@ -166,9 +170,13 @@ public final class RecordTable: Sendable {
 
     /// Nothing has to be flushed for `nanoseconds`: merges a piece when it is time, else waits.
     private func mergeOrWait(_ nanoseconds: UInt64?, now: UInt64, _ mergeDue: inout UInt64) {
-        guard file.withLock({ $0.hasRuns }) else { return signal.wait(nanoseconds: nanoseconds) }
+        guard file.withLock({ $0.hasRuns }) else {
+            signal.wait(nanoseconds: nanoseconds)
+            return
+        }
         guard now >= mergeDue else {
-            return signal.wait(nanoseconds: min(nanoseconds ?? .max, mergeDue - now))
+            signal.wait(nanoseconds: min(nanoseconds ?? .max, mergeDue - now))
+            return
         }
         // After a failure, a full disk as a rule, the next try comes later.
         if !mergePiece() { mergeDue = now + Self.mergeDelay }

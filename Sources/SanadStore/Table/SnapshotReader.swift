@@ -79,7 +79,7 @@ final class SnapshotReaderCore {
                     last.append(contentsOf: name)
                 }
                 try append(scan, name, to: &builder, keepsDeletions: false)
-                if builder.rowCount > 0, builder.bytes.count >= maximumBytes {
+                if builder.rowCount > 0, builder.byteCount >= maximumBytes {
                     isLast = false
                     break
                 }
@@ -103,7 +103,7 @@ final class SnapshotReaderCore {
                         builder.append(name: $0, sequence: 0, checksum: 0, value: nil)
                     }
                 }
-                if builder.bytes.count >= Limits.recordPageBytesTarget { break }
+                if builder.byteCount >= Limits.recordPageBytesTarget { break }
             }
             return try checked(builder.finish(position: position, isLast: false))
         }

@@ -82,7 +82,8 @@ final class TestGate: NodeGate {
     func cutLast() throws {
         try state.withLock { state in
             let end = state.store.log.end
-            let last = try #require(try state.store.log.boundary(at: Sequence(end.sequence.value - 1)))
+            let before = Sequence(end.sequence.value - 1)
+            let last = try #require(try state.store.log.boundary(at: before))
             _ = try state.store.log.cut(
                 after: last, reason: "test", wallMilliseconds: 0, repairsTable: true)
         }

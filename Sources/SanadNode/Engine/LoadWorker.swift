@@ -1,0 +1,113 @@
+import SanadCore
+import SanadStore
+import Synchronization
+
+/// What became of a page of a snapshot.
+enum LoadAnswer: Sendable {
+    /// It is in the table, which holds all names up to the cursor.
+    case loaded(LoadProgress)
+    /// The page is damaged, or does not follow what was loaded before it.
+    case unusable(reason: String)
+    case failure(StoreError)
+}
+
+/// Writes the pages of a snapshot into the record table, on a thread of its own: while the disk is
+/// busy with one, the engine takes the next one from the link.
+///
+/// Pages are loaded in the order in which they come, and each is answered. After one that could not
+/// be loaded none is: the node starts anew behind what was. The replica's rules bound how many wait,
+/// and see to it that a load begins before the first page and ends after the answer to the last.
+final class LoadWorker: Sendable {
+    private struct Page {
+        var bytes: [UInt8]
+        /// The primary's reign in which it was read.
+        var epoch: Epoch
+    }
+
+    private struct State {
+        var pages: [Page] = []
+        var isStopping = false
+    }
+
+    private let state = Mutex(State())
+    private let wake = ThreadSignal()
+    private let table: RecordTable
+    private let mailbox: Mailbox
+    private let thread = Mutex<OwnThread?>(nil)
+
+    init(table: RecordTable, mailbox: Mailbox) {
+        self.table = table
+        self.mailbox = mailbox
+    }
+
+    func start() { thread.withLock { $0 = OwnThread { [self] in run() } } }
+
+    /// Finishes the page under way, and makes durable what was loaded. Pages that wait are dropped:
+    /// whoever goes on asks for them again.
+    func stop() {
+        state.withLock { $0.isStopping = true }
+        wake.raise()
+        thread.withLock { $0.take() }?.join()
+    }
+
+    func load(_ page: [UInt8], readIn epoch: Epoch) {
+        state.withLock { $0.pages.append(Page(bytes: page, epoch: epoch)) }
+        wake.raise()
+    }
+
+    private func run() {
+        // Set while something is loaded that a crash could take back.
+        var isCommitDue = false
+        while true {
+            let (next, isStopping) = state.withLock { state in
+                (state.pages.isEmpty ? nil : state.pages.removeFirst(), state.isStopping)
+            }
+            if let next, !isStopping {
+                let answer = load(next)
+                mailbox.post(.pageLoaded(answer))
+                guard case .loaded = answer else {
+                    // What came before it stays, if the disk lets it.
+                    _ = commit()
+                    return
+                }
+                isCommitDue = true
+                continue
+            }
+            if isCommitDue, isStopping || !wake.wait(nanoseconds: Limits.loadIdle.nanoseconds) {
+                isCommitDue = false
+                if let error = commit() {
+                    mailbox.post(.pageLoaded(.failure(error)))
+                    return
+                }
+            }
+            if isStopping { return }
+            if !isCommitDue { wake.wait(nanoseconds: nil) }
+        }
+    }
+
+    private func load(_ next: Page) -> LoadAnswer {
+        let page: RecordPage
+        do throws(RecordPageError) {
+            page = try RecordPage(decoding: next.bytes)
+        } catch {
+            return .unusable(reason: "a page of records from the peer is damaged: \(error)")
+        }
+        do throws(StoreError) {
+            return .loaded(try table.load(page, readIn: next.epoch))
+        } catch  where error.code == .conflict || error.code == .staleRows {
+            return .unusable(
+                reason: "a page of the snapshot does not follow what was loaded: \(error)")
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func commit() -> StoreError? {
+        do throws(StoreError) {
+            try table.commitLoad()
+            return nil
+        } catch {
+            return error
+        }
+    }
+}

@@ -127,6 +127,14 @@ extension World {
         }
     }
 
+    /// A store that is being repaired has not all records yet: nobody reigns over it.
+    mutating func checkWholeness(of host: Int, _ frame: Frame) {
+        guard hosts[host].process?.replica.repair != nil else { return }
+        fail(
+            "\(names.hosts[host]) begins epoch \(frame.header.epoch) while its store is being "
+                + "repaired")
+    }
+
     /// Only what the other site's history has not is cut off.
     mutating func checkCut(after bound: Position, _ host: Int) {
         guard let peer = hosts[1 - host].process?.replica.logEnd.hash else { return }

@@ -43,6 +43,7 @@ extension World {
         countReign(start, host)
         note("\(names.hosts[host]) begins epoch \(frame.header.epoch): \(start.reason)")
         checkTable(of: host)
+        checkWholeness(of: host, frame)
         // An operator who accepted a loss has done so also when the arbiter's answer came late.
         let isOverride = start.isOverride || ledger.lossAccepted == host
         ledger.lossAccepted = nil

@@ -239,6 +239,15 @@ struct CheckTests {
         expect("M has applied \(end.header.last.next), beside its log")
     }
 
+    @Test("a reign over a store that is being repaired")
+    mutating func reignDuringRepair() {
+        world.checkWholeness(of: 1, end)
+        #expect(world.violation == nil)
+        world.hosts[1].process?.replica.repair = .rejoin(namesLeft: false, consistentFrom: .zero)
+        world.checkWholeness(of: 1, end)
+        expect("M begins epoch 1 while its store is being repaired")
+    }
+
     @Test("rows that come without a repair's plan")
     mutating func planless() throws {
         world.perform(.replaceRecords([], readAt: .zero), 1)

@@ -14,7 +14,8 @@ struct LoadWorkerTests {
         static let records = 300
         let directory: TemporaryDirectory
         let primary: Store
-        var standby: Store
+        /// Nil while it is closed: a table that is left holds the directory's lock.
+        private var opened: Store?
         let mailbox = Mailbox(requestsMaximum: 1)
         private(set) var pages: [RecordPage] = []
 
@@ -27,10 +28,9 @@ struct LoadWorkerTests {
             for frame in frames { #expect(primary.table.insert(frame)) }
             primary.table.requestFlush()
             while primary.table.flushedPosition != last.position { usleep(1_000) }
-            standby = try Self.open(directory.path + "/standby")
+            opened = try Self.open(directory.path + "/standby")
             try standby.planReseed(keepOld: false, reason: "test", wallMilliseconds: 1)
-            standby.close()
-            standby = try Self.open(directory.path + "/standby")
+            try reopen()
             try standby.beginLoad(
                 base: last.position, offset: last.header.logEnd,
                 history: try primary.nodeDatabase.history())
@@ -39,8 +39,10 @@ struct LoadWorkerTests {
 
         deinit {
             primary.close()
-            standby.close()
+            opened?.close()
         }
+
+        var standby: Store { get throws { try #require(opened) } }
 
         /// The beginning of a reign, and some records.
         private static func frames() throws -> [Frame] {
@@ -68,8 +70,9 @@ struct LoadWorkerTests {
         }
 
         func reopen() throws {
-            standby.close()
-            standby = try Self.open(directory.path + "/standby")
+            opened?.close()
+            opened = nil
+            opened = try Self.open(directory.path + "/standby")
         }
 
         /// All pages after a name.
@@ -82,7 +85,9 @@ struct LoadWorkerTests {
             return pages
         }
 
-        func worker() -> LoadWorker { LoadWorker(table: standby.table, mailbox: mailbox) }
+        func withWorker(_ body: (LoadWorker) throws -> Void) throws {
+            try body(try LoadWorker(table: standby.table, mailbox: mailbox))
+        }
 
         /// Waits for so many answers.
         func answers(_ count: Int) throws -> [LoadAnswer] {
@@ -105,22 +110,24 @@ struct LoadWorkerTests {
         }
     }
 
+    private struct Unexpected: Error { var answer: LoadAnswer }
+
     @Test("every page is answered in order, and what was loaded is kept when it stops")
     func inOrder() throws {
         let world = try World()
-        let worker = world.worker()
-        worker.start()
         let first = Array(world.pages.dropLast())
-        for page in first { worker.load(page.bytes, readIn: Epoch(1)) }
-        let answers = try world.answers(first.count)
-        for (page, answer) in zip(first, answers) {
-            guard case .loaded(let progress) = answer else {
-                Issue.record("\(answer)")
-                continue
+        try world.withWorker { worker in
+            worker.start()
+            for page in first { worker.load(page.bytes, readIn: Epoch(1)) }
+            for (page, answer) in zip(first, try world.answers(first.count)) {
+                guard case .loaded(let progress) = answer else {
+                    Issue.record("\(answer)")
+                    continue
+                }
+                #expect(progress.cursor == page.lastName)
             }
-            #expect(progress.cursor == page.lastName)
+            worker.stop()
         }
-        worker.stop()
         try world.reopen()
         #expect(try world.standby.loadProgress()?.cursor == first.last?.lastName)
         try world.finish()
@@ -129,10 +136,11 @@ struct LoadWorkerTests {
     @Test("stopped with pages under way, it drops them, and the load goes on behind what it kept")
     func stopped() throws {
         let world = try World()
-        let worker = world.worker()
-        for page in world.pages { worker.load(page.bytes, readIn: Epoch(1)) }
-        worker.start()
-        worker.stop()
+        try world.withWorker { worker in
+            for page in world.pages { worker.load(page.bytes, readIn: Epoch(1)) }
+            worker.start()
+            worker.stop()
+        }
         var loaded = 0
         for case .pageLoaded(.loaded) in world.mailbox.takeEvents() { loaded += 1 }
         #expect(loaded <= world.pages.count)
@@ -145,34 +153,34 @@ struct LoadWorkerTests {
     @Test("what nobody adds to becomes durable by itself")
     func idle() throws {
         let world = try World()
-        let worker = world.worker()
-        worker.start()
-        worker.load(world.pages[0].bytes, readIn: Epoch(1))
-        _ = try world.answers(1)
-        let deadline = SystemClock.instant + .seconds(20)
-        while world.standby.table.file.withLock({ $0.isLoadOpen }) {
-            try #require(SystemClock.instant < deadline)
+        try world.withWorker { worker in
+            worker.start()
+            worker.load(world.pages[0].bytes, readIn: Epoch(1))
+            _ = try world.answers(1)
+            let table = try world.standby.table
+            let deadline = SystemClock.instant + .seconds(20)
+            while table.file.withLock({ $0.isLoadOpen }) {
+                try #require(SystemClock.instant < deadline)
+            }
+            worker.stop()
         }
-        worker.stop()
         try world.finish()
     }
 
     @Test("after a damaged page, or one that does not follow, none is loaded", arguments: [0, 1])
     func unusable(kind: Int) throws {
         let world = try World()
-        let worker = world.worker()
-        worker.start()
-        worker.load(world.pages[0].bytes, readIn: Epoch(1))
-        var bad = world.pages[1].bytes
-        if kind == 0 { bad[bad.count - 1] ^= 1 } else { bad = world.pages[2].bytes }
-        worker.load(bad, readIn: Epoch(1))
-        worker.load(world.pages[1].bytes, readIn: Epoch(1))
-        let answers = try world.answers(2)
-        guard case .unusable = answers[1] else {
-            Issue.record("\(answers)")
-            return
+        try world.withWorker { worker in
+            worker.start()
+            worker.load(world.pages[0].bytes, readIn: Epoch(1))
+            var bad = world.pages[1].bytes
+            if kind == 0 { bad[bad.count - 1] ^= 1 } else { bad = world.pages[2].bytes }
+            worker.load(bad, readIn: Epoch(1))
+            worker.load(world.pages[1].bytes, readIn: Epoch(1))
+            let answers = try world.answers(2)
+            guard case .unusable = answers[1] else { throw Unexpected(answer: answers[1]) }
+            worker.stop()
         }
-        worker.stop()
         #expect(world.mailbox.takeEvents().isEmpty)
         try world.reopen()
         #expect(try world.standby.loadProgress()?.cursor == world.pages[0].lastName)

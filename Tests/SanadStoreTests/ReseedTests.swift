@@ -252,6 +252,8 @@ struct ReseedTests {
         }
         #expect(!Files.exists(wal))
         try standby.finishLoad()
+        // The next transaction makes the file.
+        try world.write()
         try standby.follow(world.frames)
         try world.flush(standby)
         #expect(Files.exists(wal))

@@ -115,6 +115,9 @@ public enum Limits {
     /// Pages of a snapshot under way at once: while the loading side syncs a transaction, for a
     /// tenth of a second, the next pages travel.
     public static let pagesInFlightMaximum = 8
+    /// Niceness of the threads that read and write a snapshot's pages, on both sides: where processors
+    /// are few, writes that clients wait for come first.
+    public static let seedNiceness: Int32 = 5
     /// Bytes of pages that are compressed and encrypted in one go: a write that comes meanwhile waits
     /// for them, half a millisecond or so.
     public static let seedFlushBytes = 256 << 10

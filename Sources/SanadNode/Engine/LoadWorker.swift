@@ -40,7 +40,9 @@ final class LoadWorker: Sendable {
         self.mailbox = mailbox
     }
 
-    func start() { thread.withLock { $0 = OwnThread { [self] in run() } } }
+    func start() {
+        thread.withLock { $0 = OwnThread(niceness: Limits.seedNiceness) { [self] in run() } }
+    }
 
     /// Finishes the page under way, and makes durable what was loaded. Pages that wait are dropped:
     /// whoever goes on asks for them again.

@@ -13,10 +13,17 @@ struct OwnThread: Sendable {
 
     private let thread: pthread_t
 
-    /// Starts a thread.
-    init(_ run: sending @escaping () -> Void) {
+    /// Starts a thread; with a niceness of 5 it gets a third of what another one gets.
+    init(niceness: Int32 = 0, _ run: sending @escaping () -> Void) {
         var thread = pthread_t()
-        let body = Unmanaged.passRetained(Body(run))
+        let body = Unmanaged.passRetained(
+            Body {
+                // On Linux the priority of 0 is the calling thread's (setpriority(2), "Bugs").
+                if niceness != 0 {
+                    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
+                }
+                run()
+            })
         let status = pthread_create(
             &thread, nil,
             { argument in

@@ -57,7 +57,9 @@ final class SnapshotWorker: Sendable {
         reader = try table.makeSnapshotReader()
     }
 
-    func start() { thread.withLock { $0 = OwnThread { [self] in run() } } }
+    func start() {
+        thread.withLock { $0 = OwnThread(niceness: Limits.seedNiceness) { [self] in run() } }
+    }
 
     func stop() {
         state.withLock { $0.isStopping = true }

@@ -22,6 +22,8 @@ struct Archive {
         var isExcused = false
         /// A store that had it was lost.
         var isDestroyed = false
+        /// That store was put back as an older copy of itself, which nobody can know of.
+        var isTakenBack = false
 
         var transactions: UInt64 { position.sequence.value - first.value + 1 }
     }

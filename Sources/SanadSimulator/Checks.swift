@@ -157,7 +157,10 @@ extension World {
         let elsewhere = other.quarantine.union(archive.chain(upTo: other.end.hash))
         for hash in archive.chain(upTo: old.end.hash) + old.quarantine.sorted(by: Self.isBefore)
         where !kept.contains(hash) {
-            archive.change(hash) { $0.isDestroyed = true }
+            archive.change(hash) {
+                $0.isDestroyed = true
+                $0.isTakenBack = isSameStore
+            }
         }
         // A restored copy is known by its name: only the arbiter's mark tells that it is older.
         let mark = setting.hasArbiter ? arbiter.durable.committed : .zero

@@ -194,7 +194,7 @@ extension World {
         if entry.previous != expected {
             fail("\(names.hosts[host]) commits \(entry.position) beside another history")
         }
-        // The standby's word was on its way when its store was lost or put back: see `excuseLosses`.
+        // The standby's word may have been on its way when its store was lost or put back.
         let isMissing = isInSync && !isDurable(hash, at: 1 - host)
         if isMissing, !entry.isDestroyed {
             fail(
@@ -206,7 +206,8 @@ extension World {
         archive.change(hash) {
             $0.isCommitted = true
             if isInSync { $0.isProtected = true }
-            if isMissing { $0.isExcused = true }
+            // See `excuseLosses`, which could not know of this commit.
+            if isMissing, $0.isTakenBack { $0.isExcused = true }
         }
     }
 

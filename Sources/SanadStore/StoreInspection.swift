@@ -26,6 +26,7 @@ public struct StoreInspection: Sendable {
     /// Names of records that are still to be fetched from the primary.
     public let repairNamesLeft: UInt64
     private let firstHeld: Sequence
+    private let nodePath: String
     private let recordsPath: String
 
     /// - Parameter directory: the store's directory.
@@ -35,7 +36,8 @@ public struct StoreInspection: Sendable {
         catalog.replace(with: try SegmentCatalog.entries(in: catalog.directory))
         log = LogReader(catalog: catalog)
         firstHeld = catalog.first ?? .zero
-        (plan, repairNamesLeft) = try Self.plan(directory + "/node.db")
+        nodePath = directory + "/node.db"
+        (plan, repairNamesLeft) = try Self.plan(nodePath)
         recordsPath = directory + "/records.db"
     }
 
@@ -50,12 +52,14 @@ public struct StoreInspection: Sendable {
         return (try NodeDatabase.repairPlan(node), left ?? 0)
     }
 
+    private static func unloaded(_ plan: RepairPlan) -> String {
+        "the store is being reseeded (\(plan.reason)), and has not all records yet"
+    }
+
     /// Why the records cannot be what the log says at `applied`.
     private func unfinished(_ applied: Sequence) -> String? {
         guard let plan else { return nil }
-        guard plan.phase == .catchUp else {
-            return "the store is being reseeded (\(plan.reason)), and has not all records yet"
-        }
+        guard plan.phase == .catchUp else { return Self.unloaded(plan) }
         if repairNamesLeft > 0 {
             return "\(repairNamesLeft) records are still to be fetched from the primary"
         }
@@ -76,9 +80,11 @@ public struct StoreInspection: Sendable {
         progress: (RecordsReport) -> Bool
     ) throws(StoreError) -> RecordsReport {
         var report = RecordsReport()
-        // While rows are loaded the table has no WAL: whoever reads it would hold the loader up.
+        // While rows are loaded the table has no WAL: whoever reads it would hold the loader up. A
+        // reseed may have begun since this inspection did.
+        let (plan, _) = try Self.plan(nodePath)
         if let plan, plan.phase != .catchUp {
-            report.notCompared = unfinished(.zero)
+            report.notCompared = Self.unloaded(plan)
             return report
         }
         let table = try SQLiteConnection(path: recordsPath, access: .readOnly, vfs: nil)

@@ -102,6 +102,40 @@ extension FaultTests {
         return failed > 0
     }
 
+    @Test("A load whose transaction is rolled back is not complete, whoever was told of its pages")
+    func lostTransaction() throws {
+        try #require(FaultyFileSystem.registered)
+        let world = try Rejoin(seed: 5)
+        try world.part(tail: 3)
+        try world.standby.planReseed(keepOld: false, reason: "test", wallMilliseconds: 1)
+        world.closeStandby()
+        world.fixture.options.vfs = FaultyFileSystem.name
+        try world.flush(world.primary)
+        try world.openStandby()
+        let page = try world.primary.table.makeSnapshotReader().page(after: nil)
+        #expect(page.isLast)
+        let offset = try #require(world.frames.first { $0.position == page.position })
+        try world.standby.beginLoad(
+            base: page.position, offset: offset.header.logEnd, history: [])
+        try world.standby.load(page, readIn: Epoch(1))
+        #expect(try world.standby.loadProgress()?.cursor == page.lastName)
+        FaultyFileSystem.arm(after: 0, tearing: false)
+        #expect(throws: StoreError.self) { try world.standby.table.commitLoad() }
+        FaultyFileSystem.disarm()
+        // The disk is well again, and the pages are gone all the same.
+        #expect(throws: StoreError.self) { try world.standby.finishLoad() }
+        world.closeStandby()
+        world.fixture.options.vfs = nil
+        try world.openStandby()
+        #expect(try world.standby.nodeDatabase.repairPlan()?.phase == .load)
+        #expect(try world.standby.loadProgress()?.cursor == nil)
+        try world.standby.load(page, readIn: Epoch(1))
+        try world.standby.finishLoad()
+        #expect(
+            try world.standby.table.makeReader().count()
+                == world.primary.table.makeReader().count())
+    }
+
     private func seed(_ world: Rejoin) throws {
         let reader = try world.primary.table.makeSnapshotReader()
         let base = world.primary.table.flushedPosition

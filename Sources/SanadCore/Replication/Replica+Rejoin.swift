@@ -105,6 +105,9 @@ extension Replica {
             repair = .rejoin(namesLeft: true, consistentFrom: max(from, packet.readAt))
             rowsEpoch = record.epoch
             effects.append(.replaceRecords(packet.rows, readAt: packet.readAt))
+        case (.snapshot, .seed)
+        where pagesLoading - pagesOfOldLink >= Limits.pagesInFlightMaximum:
+            drop("more pages than may be under way", &effects)
         case (.snapshot, .seed(let base?, let cursor, false, let from)?):
             repair = .seed(
                 base: base, cursor: cursor, isLoaded: packet.isLast,

@@ -36,7 +36,9 @@ extension Engine {
 
     /// The reign in which the last page of a snapshot was read; nil when none was taken.
     private static func rowsEpoch(_ store: Store) throws(StoreError) -> Epoch? {
-        guard let progress = try store.loadProgress(), progress.readIn > .zero else { return nil }
+        guard try store.nodeDatabase.repairPlan()?.kind == .reseed,
+            let progress = try store.loadProgress(), progress.readIn > .zero
+        else { return nil }
         return progress.readIn
     }
 

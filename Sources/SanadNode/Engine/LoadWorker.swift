@@ -76,8 +76,10 @@ final class LoadWorker: Sendable {
                 continue
             }
             if isCommitDue, isStopping || !wake.wait(nanoseconds: Limits.loadIdle.nanoseconds) {
-                isCommitDue = false
-                if let error = commit() {
+                let error = commit()
+                // Somebody reads the file: it is tried again.
+                isCommitDue = error?.code == .busy && !isStopping
+                if let error, error.code != .busy {
                     mailbox.post(.pageLoaded(.failure(error)))
                     return
                 }

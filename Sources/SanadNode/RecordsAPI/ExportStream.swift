@@ -52,12 +52,12 @@ final class ExportStream: Sendable {
     ///
     /// - Returns: what sends the end.
     func run(_ pool: ReadPool) -> () -> Void {
-        // All that is applied now is in the export, and perhaps more: a safe place from which to
-        // read the changes that follow.
-        let sequence = pool.gate.table.applied
         // A repair changes records one by one, and what a cut took away comes back in no change that
         // follows: an export that meets one, or a whole one between two looks, is none.
         let era = pool.gate.table.era
+        // All that is applied now is in the export, and perhaps more: a safe place from which to
+        // read the changes that follow.
+        let sequence = pool.gate.table.applied
         var isOfOneHistory: Bool { pool.gate.isConsistent && pool.gate.table.era == era }
         do {
             let reader = try pool.gate.table.makeReader()

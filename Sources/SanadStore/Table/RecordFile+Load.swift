@@ -54,6 +54,7 @@ extension RecordFile {
         guard let progress = try loadProgress(), !progress.isComplete, page.kind == .range else {
             throw refusal(.misuse, "no load has begun, or it has ended")
         }
+        try checkLoadIsWhole()
         guard page.after == progress.cursor else {
             throw refusal(.conflict, "the page does not follow the last one that was loaded")
         }
@@ -80,15 +81,25 @@ extension RecordFile {
             throw error
         }
         loadedBytes += page.bytes.count
-        if loadedBytes >= Limits.loadTransactionBytes { try commitLoad() }
+        guard loadedBytes >= Limits.loadTransactionBytes else { return reached }
+        do throws(StoreError) {
+            try commitLoad()
+        } catch  where error.code == .busy {
+            // Somebody reads the file. The transaction stays open, and the next page tries again.
+        }
         return reached
     }
 
     /// Makes what was loaded so far durable, when the file has a rollback journal.
+    ///
+    /// - Throws: `.busy` when somebody reads the file: nothing is lost, and it can be tried again.
     func commitLoad() throws(StoreError) {
+        try checkLoadIsWhole()
         guard isLoadOpen else { return }
         do throws(StoreError) {
             try connection.execute("COMMIT")
+        } catch  where error.code == .busy {
+            throw error
         } catch {
             rollBackLoad()
             throw error
@@ -97,14 +108,24 @@ extension RecordFile {
         loadedBytes = 0
     }
 
+    /// Pages that were told of as loaded may be gone: nothing is added behind the gap, and the load is
+    /// not called complete, until the file is opened anew and its own cursor holds.
+    private func checkLoadIsWhole() throws(StoreError) {
+        guard !isLoadLost else {
+            throw refusal(.io, "pages that were loaded were rolled back").fatal
+        }
+    }
+
     private func rollBackLoad() {
         connection.rollBack()
+        isLoadLost = true
         isLoadOpen = false
         loadedBytes = 0
     }
 
     /// Ends the load: everything loaded is on the disk when the call returns.
     func finishLoad() throws(StoreError) -> LoadProgress {
+        try checkLoadIsWhole()
         guard var progress = try loadProgress() else {
             throw refusal(.misuse, "no load has begun")
         }

@@ -10,7 +10,8 @@ final class RecordFile {
     private(set) var runs: Set<Int> = []
     /// The boundary up to which the table holds the log.
     private(set) var position: Position
-    /// Bytes written since the last checkpoint, beside flushes.
+    /// Bytes written since the last checkpoint, beside flushes; while the file has a rollback journal,
+    /// those of the open transaction.
     var loadedBytes = 0
     /// The file has a rollback journal instead of a WAL: see `RecordFile+Load`.
     var isDirect = false
@@ -18,6 +19,8 @@ final class RecordFile {
     var loading: RowInserter.Statements?
     /// A transaction with loaded pages is open.
     var isLoadOpen = false
+    /// One with loaded pages was rolled back.
+    var isLoadLost = false
     private var merge: RecordMerge?
     private let options: StoreOptions
     private let advance: SQLiteStatement

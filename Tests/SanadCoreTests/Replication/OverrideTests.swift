@@ -162,6 +162,21 @@ struct OverrideTests {
         #expect(!words.has("cut log"))
     }
 
+    @Test("a seeded standby that is led by a reign which begins before its pages begins anew")
+    func ledByALostReign() {
+        for readIn in [Epoch(1), nil] {
+            var pair = Pair.settled()
+            pair.marrakech.disk.repair = .seed(
+                base: pair.marrakech.replica.logEnd, cursor: [1], isLoaded: true,
+                consistentFrom: Sequence(9))
+            pair.marrakech.disk.rowsEpoch = readIn
+            pair.restart(.marrakech)
+            pair.pass()
+            // The present reign is the first one. Without its number nothing is known of the pages.
+            #expect(pair.marrakech.news().has("empty store") == (readIn == nil))
+        }
+    }
+
     @Test(
         "pages that were read beyond what is left of their reign are given up",
         arguments: [

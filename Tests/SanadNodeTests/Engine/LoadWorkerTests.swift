@@ -112,6 +112,16 @@ struct LoadWorkerTests {
 
     private struct Unexpected: Error { var answer: LoadAnswer }
 
+    @Test("a restart knows in which epoch the last page was read")
+    func epochOfPages() throws {
+        let world = try World()
+        for page in world.pages { try world.standby.load(page, readIn: Epoch(3)) }
+        try world.reopen()
+        let recovered = try Engine.recover(
+            world.standby, world.standby.log.makeReader(), cluster: Identifier(high: 1, low: 2))
+        #expect(recovered.state.rowsEpoch == Epoch(3))
+    }
+
     @Test("every page is answered in order, and what was loaded is kept when it stops")
     func inOrder() throws {
         let world = try World()

@@ -84,6 +84,12 @@ struct Disk {
         record = .initial(cluster: cluster)
     }
 
+    /// There are no records, and none are on their way.
+    var isVoid: Bool {
+        if case .seed(nil, _, _, _, _)? = plan { return true }
+        return record.primary == nil
+    }
+
     /// Nothing was ever written, and nothing is waited for.
     var isFresh: Bool { plan == nil && end == .origin }
 

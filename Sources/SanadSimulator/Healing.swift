@@ -136,7 +136,7 @@ extension World {
                 return act(.giveWay, host)
             }
         }
-        if hosts.allSatisfy({ $0.process != nil && $0.disk.record.primary == nil }) {
+        if hosts.allSatisfy({ $0.process != nil && $0.disk.isVoid }) {
             return beginAgain()
         }
         if time > watch.primarySeen + 12 * second { promote() }
@@ -181,6 +181,8 @@ extension World {
             hosts[host].disk = replacement
             if hosts[host].kept != nil { return }
         }
+        // An arbiter that knows of the old cluster would let no new one begin.
+        crashArbiter(losingStore: true)
     }
 
     private mutating func rescue(_ command: OperatorCommand, _ host: Int) {

@@ -195,8 +195,8 @@ extension World {
             fail("\(names.hosts[host]) commits \(entry.position) beside another history")
         }
         // The standby's word may have been on its way when its store was lost or put back.
-        let isMissing = isInSync && !isDurable(hash, at: 1 - host)
-        if isMissing, !entry.isDestroyed {
+        let isMissing = (isInSync || entry.isTakenBack) && !isDurable(hash, at: 1 - host)
+        if isInSync, isMissing, !entry.isDestroyed {
             fail(
                 "\(names.hosts[host]) commits \(entry.position) in sync, and the standby's disk "
                     + "has it not")

@@ -42,6 +42,8 @@ struct SimulationTests {
         (68_936, "pages that were read of what the primary has lost since are given up"),
         (6_129, "an arbiter that is behind in its epoch leaves the choice to an operator"),
         (15_407, "a reign's own first frame is not lost when the other site committed it"),
+        (34_310, "two stores without records and an arbiter that knows better: an operator begins again"),
+        (81_805, "in async, too, a confirmation proves nothing when its disk was put back meanwhile"),
         (61_353, "a confirmation that was on its way when the disk was put back proves nothing"),
         (1, "what is only handed to the log is not durable"),
         (2, "frames and writes keep inside the window"),

@@ -71,7 +71,7 @@ public enum Limits {
     /// Bytes of rows loaded in one transaction where the table has no WAL: some syncs for each, and
     /// what a crash takes back at most. Below what the disk writes in a fraction of a second.
     public static let loadTransactionBytes = 32 << 20
-    /// A page is made durable when no other one has come for this long.
+    /// A loaded page is made durable after this long, and when no other one has come for as long.
     public static let loadIdle = Span.milliseconds(200)
 
     // Link.

@@ -70,7 +70,9 @@ extension Engine {
             try store.beginLoad(base: base, offset: offset, history: history)
             applier.restart(at: base.sequence, offset: offset)
         case .loadPage(let rows, _, let epoch): loader.load(rows, readIn: epoch)
-        case .finishLoad: try store.finishLoad()
+        case .finishLoad:
+            try store.finishLoad()
+            loadProgress = try store.loadProgress()
         case .endRepair:
             isRepairEnding = true
             store.table.requestFlush()
@@ -116,9 +118,7 @@ extension Engine {
         // A store that is to be emptied is loaded no further.
         guard restartReason == nil, fatalProblem == nil else { return }
         switch answer {
-        case .loaded(let progress):
-            loadProgress = progress
-            feed(.pageLoaded(cursor: progress.cursor))
+        case .loaded(let progress): feed(.pageLoaded(cursor: progress.cursor))
         // Nothing is lost: what was loaded stays, and a start goes on behind it. On the link that
         // stands the pages behind this one are under way, and no longer follow.
         case .unusable(let reason): startAnew(reason)

@@ -93,7 +93,8 @@ final class Engine {
     var standbyRemembered: Replica.StandbyMark?
     /// Log bytes until the standby loses its place; nil when none is waited for.
     var bytesUntilLost: UInt64?
-    /// How far a load has come; nil without one. The table's own answer could have to wait for it.
+    /// How far a load has come, as far as a crash takes nothing back; nil without one. The table's own
+    /// answer could have to wait for it.
     var loadProgress: LoadProgress?
     /// The repair is over, as soon as the table's flush is durable.
     var isRepairEnding = false
@@ -203,6 +204,7 @@ final class Engine {
         case .input(let input): feed(input)
         case .snapshotRead(let answer, let session): snapshotRead(answer, session: session)
         case .pageLoaded(let answer): pageLoaded(answer)
+        case .loadDurable(let progress): loadProgress = progress
         case .tableFailed(let problem): fatalProblem = problem
         case .storeDamaged(let error): storeDamaged(error)
         case .control(let command, let continuation): answer(command, continuation)

@@ -57,9 +57,14 @@ final class LoadWorker: Sendable {
         wake.raise()
     }
 
+    /// Pages that a crash could still take back.
+    private struct Loaded {
+        var since: Instant
+        var progress: LoadProgress
+    }
+
     private func run() {
-        // Set while something is loaded that a crash could take back.
-        var isCommitDue = false
+        var loaded: Loaded?
         while true {
             let (next, isStopping) = state.withLock { state in
                 (state.pages.isEmpty ? nil : state.pages.removeFirst(), state.isStopping)
@@ -67,26 +72,36 @@ final class LoadWorker: Sendable {
             if let next, !isStopping {
                 let answer = load(next)
                 mailbox.post(.pageLoaded(answer))
-                guard case .loaded = answer else {
+                guard case .loaded(let progress) = answer else {
                     // What came before it stays, if the disk lets it.
                     _ = commit()
                     return
                 }
-                isCommitDue = true
+                let now = SystemClock.instant
+                loaded = Loaded(since: loaded?.since ?? now, progress: progress)
+                guard let open = loaded, now.since(open.since) >= Limits.loadIdle else { continue }
+                guard makeDurable(&loaded) else { return }
                 continue
             }
-            if isCommitDue, isStopping || !wake.wait(nanoseconds: Limits.loadIdle.nanoseconds) {
-                let error = commit()
-                // Somebody reads the file: it is tried again.
-                isCommitDue = error?.code == .busy && !isStopping
-                if let error, error.code != .busy {
-                    mailbox.post(.pageLoaded(.failure(error)))
-                    return
-                }
+            if loaded != nil, isStopping || !wake.wait(nanoseconds: Limits.loadIdle.nanoseconds) {
+                guard makeDurable(&loaded) else { return }
             }
             if isStopping { return }
-            if !isCommitDue { wake.wait(nanoseconds: nil) }
+            if loaded == nil { wake.wait(nanoseconds: nil) }
         }
+    }
+
+    /// - Returns: false when the disk refuses. While somebody reads the file it is tried again.
+    private func makeDurable(_ loaded: inout Loaded?) -> Bool {
+        guard let open = loaded else { return true }
+        if let error = commit() {
+            if error.code == .busy { return true }
+            mailbox.post(.pageLoaded(.failure(error)))
+            return false
+        }
+        mailbox.post(.loadDurable(open.progress))
+        loaded = nil
+        return true
     }
 
     private func load(_ next: Page) -> LoadAnswer {

@@ -15,6 +15,8 @@ enum EngineEvent: Sendable {
     case snapshotRead(SnapshotAnswer, session: UInt64)
     /// What became of a page of a snapshot, in the order in which pages came.
     case pageLoaded(LoadAnswer)
+    /// Up to there a crash takes nothing back.
+    case loadDurable(LoadProgress)
     case tableFailed(String)
     /// What was written once is no longer there, or is not what was written.
     case storeDamaged(StoreError)

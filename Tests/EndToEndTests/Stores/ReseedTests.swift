@@ -14,7 +14,7 @@ extension EndToEnd {
               minimum_age: 0s
               free_bytes: 16TiB
             """
-        static let recordCount = 24_000
+        static let recordCount = 100_000
 
         @Test("it lost its place; killed in the middle, and so is its primary, it goes on")
         func lostPlace() async throws {
@@ -32,7 +32,7 @@ extension EndToEnd {
             let status = try await sites.rabat.control("status")
             #expect(status.text.contains("LOST"), "\(status)")
             let load = try await sites.load()
-            // A long way: four pages of a snapshot travel at once.
+            // A long way: eight pages of a snapshot travel at once, and each window is made durable.
             sites.link.delay(.forward, .backward, milliseconds: 150)
             try sites.marrakech.start()
             let first = try await untilSeeding(sites, beyond: 0)

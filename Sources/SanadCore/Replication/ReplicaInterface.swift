@@ -87,7 +87,8 @@ public enum Input: Sendable {
     /// The answer to `Effect.readPage`; `last` is the name of its last row.
     case pageRead(
         session: UInt64, [UInt8], last: [UInt8]?, readAt: Sequence, isLast: Bool)
-    /// The answer to `Effect.loadPage`: the page is durable, and the next one follows this name.
+    /// The answer to `Effect.loadPage`: the page is in the table, and the next one follows this
+    /// name. A crash may take both back together; `Effect.finishLoad` makes them durable.
     case pageLoaded(cursor: [UInt8]?)
     /// The veto command's answer: nil lets the promotion go on, a reason stops it.
     case vetoAnswered(String?)

@@ -122,8 +122,8 @@ public struct RecoveredState: Sendable {
         record: ClusterRecord, history: [EpochEntry], logEnd: Position, logEndOffset: UInt64,
         logBegin: Sequence = .zero, committed: Sequence, applied: Sequence,
         repair: StoreRepair? = nil, rowsEpoch: Epoch? = nil, fence: String? = nil,
-        conflict: String? = nil,
-        epochAsked: Epoch = .zero, standbyMark: Replica.StandbyMark? = nil
+        conflict: String? = nil, epochAsked: Epoch = .zero,
+        standbyMark: Replica.StandbyMark? = nil
     ) {
         self.record = record
         self.history = history

@@ -71,8 +71,9 @@ public enum Limits {
     /// Bytes of rows loaded in one transaction where the table has no WAL: some syncs for each, and
     /// what a crash takes back at most. Below what the disk writes in a fraction of a second.
     public static let loadTransactionBytes = 32 << 20
-    /// A loaded page is made durable after this long, and when no other one has come for as long.
-    public static let loadIdle = Span.milliseconds(200)
+    /// A loaded page is made durable with the first one that ends this much later, or when none comes
+    /// for as long.
+    public static let loadDurableSpan = Span.milliseconds(200)
 
     // Link.
 

@@ -18,9 +18,9 @@ extension Engine {
             history: try database.history(), logEnd: store.log.end,
             logEndOffset: store.log.endOffset, logBegin: begin,
             committed: max(applied, store.log.knownCommitted), applied: applied,
-            repair: try repair(store),
-            rowsEpoch: try rowsEpoch(store), fence: try database.fence(),
-            conflict: try database.conflict(), epochAsked: try database.epochAsked(),
+            repair: try repair(store), rowsEpoch: try rowsEpoch(store),
+            fence: try database.fence(), conflict: try database.conflict(),
+            epochAsked: try database.epochAsked(),
             standbyMark: try database.standbyMark())
         return (state, appliedOffset)
     }

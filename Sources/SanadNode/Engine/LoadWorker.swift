@@ -1,6 +1,5 @@
 import SanadCore
 import SanadStore
-import Synchronization
 
 /// What became of a page of a snapshot.
 enum LoadAnswer: Sendable {
@@ -24,38 +23,22 @@ final class LoadWorker: Sendable {
         var epoch: Epoch
     }
 
-    private struct State {
-        var pages: [Page] = []
-        var isStopping = false
-    }
-
-    private let state = Mutex(State())
-    private let wake = ThreadSignal()
+    private let queue = WorkQueue<Page>()
     private let table: RecordTable
     private let mailbox: Mailbox
-    private let thread = Mutex<OwnThread?>(nil)
 
     init(table: RecordTable, mailbox: Mailbox) {
         self.table = table
         self.mailbox = mailbox
     }
 
-    func start() {
-        thread.withLock { $0 = OwnThread(niceness: Limits.seedNiceness) { [self] in run() } }
-    }
+    func start() { queue.start { [self] in run() } }
 
     /// Finishes the page under way, and makes durable what was loaded. Pages that wait are dropped:
     /// whoever goes on asks for them again.
-    func stop() {
-        state.withLock { $0.isStopping = true }
-        wake.raise()
-        thread.withLock { $0.take() }?.join()
-    }
+    func stop() { queue.stop() }
 
-    func load(_ page: [UInt8], readIn epoch: Epoch) {
-        state.withLock { $0.pages.append(Page(bytes: page, epoch: epoch)) }
-        wake.raise()
-    }
+    func load(_ page: [UInt8], readIn epoch: Epoch) { queue.add(Page(bytes: page, epoch: epoch)) }
 
     /// Pages that a crash could still take back.
     private struct Loaded {
@@ -66,10 +49,7 @@ final class LoadWorker: Sendable {
     private func run() {
         var loaded: Loaded?
         while true {
-            let (next, isStopping) = state.withLock { state in
-                (state.pages.isEmpty ? nil : state.pages.removeFirst(), state.isStopping)
-            }
-            if let next, !isStopping {
+            if let next = queue.take() {
                 let answer = load(next)
                 mailbox.post(.pageLoaded(answer))
                 guard case .loaded(let progress) = answer else {
@@ -78,16 +58,20 @@ final class LoadWorker: Sendable {
                     return
                 }
                 let now = SystemClock.instant
-                loaded = Loaded(since: loaded?.since ?? now, progress: progress)
-                guard let open = loaded, now.since(open.since) >= Limits.loadIdle else { continue }
+                let since = loaded?.since ?? now
+                loaded = Loaded(since: since, progress: progress)
+                guard now.since(since) >= Limits.loadDurableSpan else { continue }
                 guard makeDurable(&loaded) else { return }
                 continue
             }
-            if loaded != nil, isStopping || !wake.wait(nanoseconds: Limits.loadIdle.nanoseconds) {
+            let isStopping = queue.isStopping
+            if loaded != nil {
+                let span = Limits.loadDurableSpan.nanoseconds
+                guard isStopping || !queue.wait(nanoseconds: span) else { continue }
                 guard makeDurable(&loaded) else { return }
             }
             if isStopping { return }
-            if loaded == nil { wake.wait(nanoseconds: nil) }
+            if loaded == nil { queue.wait(nanoseconds: nil) }
         }
     }
 

@@ -1,6 +1,5 @@
 import SanadCore
 import SanadStore
-import Synchronization
 
 /// What the snapshot worker has found.
 enum SnapshotAnswer: Sendable {
@@ -39,17 +38,10 @@ final class SnapshotWorker: Sendable {
         var answer: SnapshotAnswer?
     }
 
-    private struct State {
-        var jobs: [Job] = []
-        var isStopping = false
-    }
-
-    private let state = Mutex(State())
-    private let wake = ThreadSignal()
+    private let queue = WorkQueue<Job>()
     private let table: RecordTable
     private let reader: SnapshotReader
     private let mailbox: Mailbox
-    private let thread = Mutex<OwnThread?>(nil)
 
     init(table: RecordTable, mailbox: Mailbox) throws(StoreError) {
         self.table = table
@@ -57,44 +49,31 @@ final class SnapshotWorker: Sendable {
         reader = try table.makeSnapshotReader()
     }
 
-    func start() {
-        thread.withLock { $0 = OwnThread(niceness: Limits.seedNiceness) { [self] in run() } }
-    }
+    func start() { queue.start { [self] in run() } }
 
-    func stop() {
-        state.withLock { $0.isStopping = true }
-        wake.raise()
-        thread.withLock { $0.take() }?.join()
-    }
+    func stop() { queue.stop() }
 
-    func open(session: UInt64) { add(Job(session: session, work: .open)) }
+    func open(session: UInt64) { queue.add(Job(session: session, work: .open)) }
 
     func readPage(after name: [UInt8]?, session: UInt64) {
-        add(Job(session: session, work: .page(after: name)))
+        queue.add(Job(session: session, work: .page(after: name)))
     }
 
     func readRows(_ names: [RecordName], session: UInt64) {
-        add(Job(session: session, work: .rows(names)))
-    }
-
-    private func add(_ job: Job) {
-        state.withLock { $0.jobs.append(job) }
-        wake.raise()
+        queue.add(Job(session: session, work: .rows(names)))
     }
 
     private func run() {
         var ahead: Ahead?
-        while true {
-            let next = state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
-            if state.withLock({ $0.isStopping }) { return }
-            if let next {
+        while !queue.isStopping {
+            if let next = queue.take() {
                 let answer = take(&ahead, for: next) ?? perform(next.work)
                 ahead = follower(of: answer, session: next.session)
                 mailbox.post(.snapshotRead(answer, session: next.session))
             } else if let wanted = ahead, wanted.answer == nil {
                 ahead?.answer = perform(.page(after: wanted.after))
             } else {
-                wake.wait(nanoseconds: nil)
+                queue.wait(nanoseconds: nil)
             }
         }
     }
@@ -138,7 +117,7 @@ final class SnapshotWorker: Sendable {
         let deadline = SystemClock.instant + Limits.snapshotFlushTimeout
         table.requestFlush()
         while table.flushedPosition.sequence < wanted, SystemClock.instant < deadline {
-            wake.wait(nanoseconds: 2_000_000)
+            queue.wait(nanoseconds: 2_000_000)
         }
     }
 }

@@ -138,6 +138,7 @@ final class RecordFile {
     ///
     /// - Precondition: `hasFreeRun`, or the caller has merged.
     func apply(_ generation: Generation) throws(StoreError) {
+        // A start can find a load that was complete, and whose end was cut short before this.
         try leaveDirectMode()
         let entries = generation.sortedNewest()
         let isMerged = runs.isEmpty && entries.count <= options.directRowsMaximum
@@ -240,7 +241,6 @@ final class RecordFile {
     /// - Returns: true when there is no more to merge of these runs.
     func mergePiece() throws(StoreError) -> Bool {
         guard !runs.isEmpty else { return true }
-        try leaveDirectMode()
         let current: RecordMerge
         if let merge {
             current = merge

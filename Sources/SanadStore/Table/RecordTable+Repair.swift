@@ -73,8 +73,10 @@ extension RecordTable {
         }
     }
 
-    /// Makes durable what was loaded: to be called when no page has come for a while. Until then a
-    /// crash may take some tens of megabytes of pages back, with the cursor that tells of them.
+    /// Makes durable what was loaded. Until then a crash may take pages back, together with the cursor
+    /// that tells of them.
+    ///
+    /// - Throws: `.busy` when somebody reads the file: nothing is lost, and it can be tried again.
     public func commitLoad() throws(StoreError) {
         try changing { file throws(StoreError) in try file.commitLoad() }
     }

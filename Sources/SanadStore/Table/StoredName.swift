@@ -1,4 +1,3 @@
-import Glibc
 internal import SanadCore
 
 /// Names as `records.db` stores them, and ranges of them: half-open, in byte order.
@@ -44,10 +43,7 @@ enum StoredName {
     static func split(_ name: UnsafeRawBufferPointer) -> (
         collection: UnsafeRawBufferPointer, key: UnsafeRawBufferPointer
     )? {
-        guard let start = name.baseAddress,
-            let found = memchr(start, Int32(nameSeparator), name.count)
-        else { return nil }
-        let separator = UnsafeRawPointer(found) - start
+        guard let separator = name.firstIndex(of: nameSeparator) else { return nil }
         return (
             UnsafeRawBufferPointer(rebasing: name[..<separator]),
             UnsafeRawBufferPointer(rebasing: name[(separator + 1)...])

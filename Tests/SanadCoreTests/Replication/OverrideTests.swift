@@ -177,6 +177,24 @@ struct OverrideTests {
         }
     }
 
+    @Test("a standby takes no more pages at once than may be under way")
+    func boundOfPages() {
+        var pair = Pair.settled()
+        pair.marrakech.disk.repair = .seed(
+            base: pair.marrakech.replica.logEnd, cursor: nil, isLoaded: false,
+            consistentFrom: .zero)
+        pair.restart(.marrakech)
+        pair.pass()
+        let page = PagePacket(
+            purpose: .snapshot, readAt: Sequence(2), isLast: false, rows: []
+        ).encoded()
+        // Nothing answers `loadPage` here, so all of them stay under way.
+        for _ in 0..<Limits.pagesInFlightMaximum { pair.feed(.page(page), to: .marrakech) }
+        #expect(!pair.marrakech.news().has("close link"))
+        pair.feed(.page(page), to: .marrakech)
+        #expect(pair.marrakech.news().has("close link: more pages"))
+    }
+
     @Test(
         "pages that were read beyond what is left of their reign are given up",
         arguments: [

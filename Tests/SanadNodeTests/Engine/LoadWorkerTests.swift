@@ -1,4 +1,3 @@
-import Glibc
 import SanadCore
 import SanadTestSupport
 import Synchronization
@@ -27,7 +26,9 @@ struct LoadWorkerTests {
             try primary.log.append(frames)
             for frame in frames { #expect(primary.table.insert(frame)) }
             primary.table.requestFlush()
-            while primary.table.flushedPosition != last.position { usleep(1_000) }
+            try blockUntil("the primary has flushed") {
+                primary.table.flushedPosition == last.position
+            }
             opened = try Self.open(directory.path + "/standby")
             try standby.planReseed(keepOld: false, reason: "test", wallMilliseconds: 1)
             try reopen()
@@ -92,9 +93,9 @@ struct LoadWorkerTests {
         /// Waits for so many answers.
         func answers(_ count: Int) throws -> [LoadAnswer] {
             var answers: [LoadAnswer] = []
-            let deadline = SystemClock.instant + .seconds(20)
-            while answers.count < count, SystemClock.instant < deadline {
+            try blockUntil("\(count) pages are answered") {
                 for case .pageLoaded(let answer) in mailbox.takeEvents() { answers.append(answer) }
+                return answers.count >= count
             }
             try #require(answers.count == count)
             return answers
@@ -168,9 +169,8 @@ struct LoadWorkerTests {
             worker.load(world.pages[0].bytes, readIn: Epoch(1))
             _ = try world.answers(1)
             let table = try world.standby.table
-            let deadline = SystemClock.instant + .seconds(20)
-            while table.file.withLock({ $0.isLoadOpen }) {
-                try #require(SystemClock.instant < deadline)
+            try blockUntil("the page is durable") {
+                !table.file.withLock { $0.isLoadOpen }
             }
             worker.stop()
         }

@@ -34,18 +34,28 @@ struct RecordsExportTests {
         return state
     }
 
-    @Test("a slow reader gets the rest in later read transactions, and the changes complete it")
-    func slowReader() async throws {
+    /// An export that is far from its end, since the sockets do not hold so much, and each of whose
+    /// records is read in a transaction of its own.
+    private func whileExporting(
+        _ body:
+            @escaping @Sendable (
+                _ node: RecordsTestNode, _ reader: RawClient, _ writer: RawClient, _ head: String,
+                _ first: String
+            ) throws -> Void
+    ) async throws {
         var limits = RecordsTestNode.fast
-        // Each record is read in a transaction of its own.
         limits.exportWindow = .zero
         try await RecordsTestNode.run(limits: limits) { node in
             let (reader, writer) = (try node.client(), try node.client())
             try fill(writer, records: 100, valueBytes: 100 << 10)
             try reader.send("GET /v1/export HTTP/1.1\r\nHost: h\r\n\r\n")
-            let head = try reader.head()
-            let first = try reader.chunk()
-            // The node is far from the end, since the sockets do not hold so much.
+            try body(node, reader, writer, try reader.head(), try reader.chunk())
+        }
+    }
+
+    @Test("a slow reader gets the rest in later read transactions, and the changes complete it")
+    func slowReader() async throws {
+        try await whileExporting { _, reader, writer, head, first in
             #expect(try writer.request("PUT", Self.path + "0999", "\"new\"").status == 200)
             #expect(try writer.request("PUT", Self.path + "1098", "\"changed\"").status == 200)
             #expect(try writer.request("DELETE", Self.path + "1099").status == 200)
@@ -72,14 +82,7 @@ struct RecordsExportTests {
 
     @Test("an export that meets a cut ends without its end, though the records are whole again")
     func cutMeanwhile() async throws {
-        var limits = RecordsTestNode.fast
-        limits.exportWindow = .zero
-        try await RecordsTestNode.run(limits: limits) { node in
-            let (reader, writer) = (try node.client(), try node.client())
-            try fill(writer, records: 100, valueBytes: 100 << 10)
-            try reader.send("GET /v1/export HTTP/1.1\r\nHost: h\r\n\r\n")
-            _ = try reader.head()
-            _ = try reader.chunk()
+        try await whileExporting { node, reader, writer, _, _ in
             #expect(try writer.request("PUT", Self.path + "0999", "\"new\"").status == 200)
             try node.gate.cutLast()
             #expect(throws: (any Error).self) {

@@ -118,7 +118,7 @@ public enum Limits {
     public static let pagesInFlightMaximum = 8
     /// Niceness of the threads that read and write a snapshot's pages, on both sides: where processors
     /// are few, writes that clients wait for come first.
-    public static let seedNiceness: Int32 = 5
+    public static let seedNiceness: Int32 = 12
     /// Bytes of pages that are compressed and encrypted in one go: a write that comes meanwhile waits
     /// for them, half a millisecond or so.
     public static let seedFlushBytes = 256 << 10

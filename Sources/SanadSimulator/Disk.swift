@@ -23,10 +23,20 @@ struct Disk {
     /// A repair that was begun, so that it goes on after a restart.
     enum Plan {
         case rejoin(Rejoin)
-        /// `readIn`: the reign in which the last page was read.
-        case seed(
-            base: Position?, cursor: [UInt8]?, isLoaded: Bool, consistentFrom: Sequence,
-            readIn: Epoch?)
+        case seed(Load)
+    }
+
+    /// All records are taken from the primary, page by page.
+    struct Load {
+        /// The log goes on from there; nil until the primary has said it.
+        var base: Position?
+        /// The last name loaded.
+        var cursor: [UInt8]?
+        var isLoaded = false
+        /// The highest position at which a page was read.
+        var consistentFrom = Sequence.zero
+        /// The reign in which the last page was read.
+        var readIn: Epoch?
     }
 
     /// Records that a cut-off tail had changed are fetched anew.
@@ -86,7 +96,7 @@ struct Disk {
 
     /// There are no records, and none are on their way.
     var isVoid: Bool {
-        if case .seed(nil, _, _, _, _)? = plan { return true }
+        if case .seed(let load)? = plan, load.base == nil { return true }
         return record.primary == nil
     }
 
@@ -105,11 +115,13 @@ struct Disk {
             case nil: nil
             case .rejoin(let plan):
                 .rejoin(namesLeft: !plan.left.isEmpty, consistentFrom: plan.consistentFrom)
-            case .seed(let base, let cursor, let isLoaded, let from, _):
-                .seed(base: base, cursor: cursor, isLoaded: isLoaded, consistentFrom: from)
+            case .seed(let load):
+                .seed(
+                    base: load.base, cursor: load.cursor, isLoaded: load.isLoaded,
+                    consistentFrom: load.consistentFrom)
             }
         var readIn: Epoch?
-        if case .seed(_, _, _, _, let epoch) = plan { readIn = epoch }
+        if case .seed(let load)? = plan { readIn = load.readIn }
         return RecoveredState(
             record: record, history: history, logEnd: end, logEndOffset: endOffset,
             logBegin: base.sequence, committed: committed, applied: table.applied,
@@ -191,7 +203,7 @@ struct Disk {
         switch plan {
         case nil: true
         case .rejoin(let plan): plan.isComplete(at: synced.applied)
-        case .seed(_, _, let isLoaded, let from, _): isLoaded && synced.applied >= from
+        case .seed(let load): load.isLoaded && synced.applied >= load.consistentFrom
         }
     }
 

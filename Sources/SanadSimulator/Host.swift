@@ -45,6 +45,9 @@ final class Process {
     var isRepairEnding = false
     /// The thread that reads the table for the standby is at work until then, in true time.
     var snapshotsBusyUntil: UInt64 = 0
+    /// Pages that were loaded, and that a crash takes back: they are written in one transaction,
+    /// which is committed now and then.
+    var openLoad: Disk.Load?
     /// When the page that was loaded last is confirmed; pages are confirmed in their order.
     var pageConfirmedAt: UInt64 = 0
     var pending: [PendingWrite] = []

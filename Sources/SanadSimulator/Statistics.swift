@@ -22,6 +22,8 @@ public struct Statistics: Sendable, Equatable {
     public var conflicts = 0
     public var rejoins = 0
     public var seeds = 0
+    /// Crashes that took back pages which had been loaded.
+    public var loadsTakenBack = 0
     public var snapshots = 0
     public var repairs = 0
     public var recordsFetched = 0
@@ -74,7 +76,8 @@ public struct Statistics: Sendable, Equatable {
             ("overrides", \.overrides), ("role changes", \.roleChanges),
             ("degrades", \.degrades), ("joins", \.joins),
             ("switchovers asked for", \.switchoversAsked), ("conflicts", \.conflicts),
-            ("rejoins", \.rejoins), ("seeds", \.seeds), ("snapshots", \.snapshots),
+            ("rejoins", \.rejoins), ("seeds", \.seeds),
+            ("loads taken back by a crash", \.loadsTakenBack), ("snapshots", \.snapshots),
             ("repairs finished", \.repairs), ("records fetched", \.recordsFetched),
             ("fetches of older rows", \.staleRows),
             ("stores emptied", \.storesEmptied), ("stores lost", \.storesLost),

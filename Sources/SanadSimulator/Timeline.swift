@@ -77,6 +77,8 @@ enum Event {
     case synced(host: Int, process: Int)
     /// The record table in memory is written to disk.
     case flushed(host: Int, process: Int)
+    /// The pages that were loaded are durable.
+    case loadCommitted(host: Int, process: Int)
     /// Work of the disk is done, and this is its outcome.
     case finished(host: Int, process: Int, Input)
     case readTable(host: Int, process: Int, SnapshotJob)

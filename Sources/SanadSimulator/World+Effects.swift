@@ -153,10 +153,10 @@ extension World {
     /// The process ends and comes back on an empty store, which has to be seeded.
     private mutating func emptyStore(_ host: Int, keepingOld: Bool) {
         settleAppends(host)
+        commitLoad(host)
         count(\.storesEmptied)
         var fresh = freshDisk(of: host)
-        fresh.plan = .seed(
-            base: nil, cursor: nil, isLoaded: false, consistentFrom: .zero, readIn: nil)
+        fresh.plan = .seed(Disk.Load())
         if keepingOld {
             fresh.quarantine = hosts[host].disk.quarantine
             fresh.quarantine.formUnion(archive.chain(upTo: hosts[host].disk.end.hash))

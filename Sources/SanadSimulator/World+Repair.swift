@@ -25,10 +25,11 @@ extension World {
             beginLoad(base, offset, history, host)
         case .loadPage(let rows, let readAt, let epoch): load(rows, readAt, epoch, host)
         case .finishLoad(let from):
-            guard case .seed(let base, let cursor, _, _, let readIn)? = hosts[host].disk.plan
-            else { return }
-            hosts[host].disk.plan = .seed(
-                base: base, cursor: cursor, isLoaded: true, consistentFrom: from, readIn: readIn)
+            commitLoad(host)
+            guard case .seed(var load)? = hosts[host].disk.plan else { return }
+            load.isLoaded = true
+            load.consistentFrom = from
+            hosts[host].disk.plan = .seed(load)
         case .endRepair:
             // The plan is forgotten when the table is on disk.
             count(\.repairs)
@@ -107,39 +108,50 @@ extension World {
         let table = hosts[host].disk.table
         hosts[host].disk.synced = table
         hosts[host].process?.table = table
-        hosts[host].disk.plan = .seed(
-            base: base, cursor: nil, isLoaded: false, consistentFrom: .zero, readIn: nil)
+        hosts[host].disk.plan = .seed(Disk.Load(base: base))
         count(\.seeds)
     }
 
-    /// A page becomes durable, with the name it ends at, and is confirmed a moment later.
+    /// A page is confirmed a moment later, and becomes durable, with the name it ends at, before
+    /// that or after it.
     private mutating func load(
         _ rows: [UInt8], _ readAt: Sequence, _ epoch: Epoch, _ host: Int
     ) {
-        guard case .seed(let base, let cursor, _, let from, _)? = hosts[host].disk.plan,
-            let process = hosts[host].process
+        guard case .seed(let durable)? = hosts[host].disk.plan, let process = hosts[host].process
         else { return fail("\(names.hosts[host]) loads a page without a plan") }
         guard readAt >= process.table.applied else {
             // A power loss took the primary's table back behind the snapshot's base.
             count(\.staleRows)
             return crash(host, isPower: false)
         }
-        let replaced = hosts[host].disk.table.rows.replace(rows)
-        hosts[host].disk.synced = hosts[host].disk.table
-        _ = hosts[host].process?.table.rows.replace(rows)
-        if let cursor, let first = replaced.first.map(RecordTable.cursor),
+        var load = process.openLoad ?? durable
+        let replaced = process.table.rows.replace(rows)
+        if let cursor = load.cursor, let first = replaced.first.map(RecordTable.cursor),
             !cursor.lexicographicallyPrecedes(first)
         {
             fail("\(names.hosts[host]) loads a page that does not follow the last one")
         }
-        let last = replaced.last.map(RecordTable.cursor) ?? cursor
-        hosts[host].disk.plan = .seed(
-            base: base, cursor: last, isLoaded: false, consistentFrom: max(from, readAt),
-            readIn: epoch)
-        let confirmed = max(time + random.milliseconds(0...20), process.pageConfirmedAt)
-        hosts[host].process?.pageConfirmedAt = confirmed
+        load.cursor = replaced.last.map(RecordTable.cursor) ?? load.cursor
+        load.consistentFrom = max(load.consistentFrom, readAt)
+        load.readIn = epoch
+        if process.openLoad == nil {
+            plan(
+                .loadCommitted(host: host, process: process.number),
+                after: random.milliseconds(0...200))
+        }
+        process.openLoad = load
+        process.pageConfirmedAt = max(time + random.milliseconds(0...20), process.pageConfirmedAt)
         timeline.plan(
-            .finished(host: host, process: process.number, .pageLoaded(cursor: last)),
-            at: confirmed)
+            .finished(host: host, process: process.number, .pageLoaded(cursor: load.cursor)),
+            at: process.pageConfirmedAt)
+    }
+
+    /// What was loaded becomes durable.
+    mutating func commitLoad(_ host: Int) {
+        guard let process = hosts[host].process, let load = process.openLoad else { return }
+        process.openLoad = nil
+        hosts[host].disk.table = process.table
+        hosts[host].disk.synced = process.table
+        hosts[host].disk.plan = .seed(load)
     }
 }

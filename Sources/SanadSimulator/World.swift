@@ -102,6 +102,8 @@ struct World {
         case .flushed(let host, let process):
             guard isRunning(host, process) else { return }
             flush(host)
+        case .loadCommitted(let host, let process):
+            if isRunning(host, process) { commitLoad(host) }
         case .finished(let host, let process, let input):
             if isRunning(host, process) { feed(host, input) }
         case .readTable(let host, let process, let job):
@@ -127,10 +129,9 @@ struct World {
     private func host(of event: Event) -> Int? {
         switch event {
         case .wake(let host, _), .goOn(let host), .start(let host), .synced(let host, _),
-            .flushed(let host, _), .finished(let host, _, _), .write(let host, _),
-            .readTable(let host, _, _), .stopped(let host, _), .arrive(_, let host),
-            .reply(let host, _, _),
-            .unanswered(let host, _, _):
+            .flushed(let host, _), .loadCommitted(let host, _), .finished(let host, _, _),
+            .write(let host, _), .readTable(let host, _, _), .stopped(let host, _),
+            .arrive(_, let host), .reply(let host, _, _), .unanswered(let host, _, _):
             host
         case .dial, .question, .startArbiter, .fault, .look: nil
         }
@@ -166,6 +167,7 @@ struct World {
     mutating func crash(_ host: Int, isPower: Bool) {
         guard let process = hosts[host].process else { return }
         closeConnection(of: host, isSilent: isPower)
+        if process.openLoad != nil { count(\.loadsTakenBack) }
         let kept = random.index(process.appends.count + 1)
         let survived = process.appends[..<kept]
         hosts[host].disk.frames.append(contentsOf: survived)

@@ -260,6 +260,33 @@ struct CheckTests {
         expect("M loads a snapshot over a log")
     }
 
+    @Test("a crash takes back pages that were loaded, unless they were committed")
+    mutating func loadedPages() throws {
+        let page = world.hosts[0].disk.table.rows.page(after: nil, count: 2)
+        var isCommitted = false
+        repeat {
+            var disk = world.freshDisk(of: 1)
+            disk.plan = .seed(Disk.Load(base: .origin))
+            world.hosts[1].disk = disk
+            world.hosts[1].process?.table = disk.table
+            world.perform(.loadPage(page.bytes, readAt: Sequence(1), epoch: Epoch(1)), 1)
+            if isCommitted { world.commitLoad(1) }
+            world.crash(1, isPower: false)
+            guard case .seed(let load)? = world.hosts[1].disk.plan else {
+                Issue.record("the plan is gone")
+                return
+            }
+            let loaded = world.hosts[1].disk.table.rows
+            #expect(load.cursor == (isCommitted ? page.last : nil))
+            #expect(load.readIn == (isCommitted ? Epoch(1) : nil))
+            #expect(loaded.page(after: nil, count: 9).last == load.cursor)
+            world.start(1)
+            isCommitted.toggle()
+        } while isCommitted
+        #expect(world.statistics.loadsTakenBack == 1)
+        #expect(world.violation == nil)
+    }
+
     @Test("a power loss takes the table back to its last sync, and a crash does not")
     mutating func powerLoss() throws {
         let whole = world.hosts[1].disk
@@ -280,8 +307,8 @@ struct CheckTests {
         var disk = whole
         disk.synced = Disk.Table()
         disk.plan = .seed(
-            base: .origin, cursor: nil, isLoaded: true, consistentFrom: end.header.last,
-            readIn: Epoch(1))
+            Disk.Load(
+                base: .origin, isLoaded: true, consistentFrom: end.header.last, readIn: Epoch(1)))
         var isComplete = disk.isRepairComplete
         #expect(!isComplete)
         disk.cut(after: end.position, applied: end.header.last)

@@ -235,8 +235,11 @@ public enum Limits {
     /// An export whose client takes nothing for this long is given up: it holds one of few threads.
     public static let exportIdleTimeout = Span.seconds(30)
 
-    // Stop.
+    // Start and stop.
 
+    /// A process that puts itself in the place of another, to begin with a new store or behind what
+    /// was loaded, does so at most once in this time: as systemd does after a crash.
+    public static let startSpacing = Span.seconds(1)
     /// A standby that stops waits this long to be let go by its primary.
     public static let leaveTimeout = Span.seconds(1)
     /// A graceful stop that has not finished by then ends at once; the log needs no clean-up.

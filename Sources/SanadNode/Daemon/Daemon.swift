@@ -40,6 +40,7 @@ public struct Daemon: Sendable {
         }
         // Only when every address is taken: a daemon that cannot be asked must not lead.
         node.start()
+        let started = SystemClock.instant
         log.notice(
             "started",
             [
@@ -48,7 +49,7 @@ public struct Daemon: Sendable {
                 "operations": "\(configuration.operations.listen)",
             ])
         manager.ready()
-        let ending = await untilTold(node, faces)
+        let ending = await untilTold(node, faces, since: started)
         if case .startAnew = ending { manager.reloading() } else { manager.stopping() }
         await faces.close()
         await node.stop()
@@ -75,7 +76,9 @@ public struct Daemon: Sendable {
     }
 
     /// - Returns: how the node ended; `stopped` too when it was told to.
-    private func untilTold(_ node: RunningNode, _ faces: Faces) async -> NodeEnding {
+    private func untilTold(
+        _ node: RunningNode, _ faces: Faces, since started: Instant
+    ) async -> NodeEnding {
         let (endings, continuation) = AsyncStream<NodeEnding>.makeStream()
         // The tasks that do not end first are cancelled, or end with the node; none is waited for.
         let watcher = Task { await keepWatch(node) }
@@ -92,13 +95,26 @@ public struct Daemon: Sendable {
                 await reload(node, faces)
             }
         }
-        Task { continuation.yield(await node.untilFinished()) }
+        Task {
+            let ending = await node.untilFinished()
+            // Still open to signals: an operator who stops it now does not have to wait.
+            if case .startAnew = ending { await untilStartsAreSpaced(since: started) }
+            continuation.yield(ending)
+        }
         defer {
             watcher.cancel()
             signals.cancel()
         }
         for await ending in endings.prefix(1) { return ending }
         return .stopped
+    }
+
+    /// What made a node start anew may meet it again at once, as with a peer whose pages it cannot
+    /// read: neither the two nor their logs are to be kept busy with that.
+    private func untilStartsAreSpaced(since started: Instant) async {
+        let age = SystemClock.instant.since(started)
+        let rest = Limits.startSpacing.nanoseconds - min(age, Limits.startSpacing).nanoseconds
+        try? await Task.sleep(for: .nanoseconds(rest))
     }
 
     private func reload(_ node: RunningNode, _ faces: Faces) async {

@@ -75,6 +75,30 @@ extension EndToEnd {
             return records
         }
 
+        /// A node that has just started, and finds that it has to begin anew, waits a second with it:
+        /// it could find the same again.
+        private func reseedAtOnce(_ sites: Sites) async throws {
+            let site = sites.marrakech
+            let before = site.log.ranges(of: "starting anew").count
+            site.kill(SIGTERM)
+            try site.start()
+            try await until("marrakech is linked") { try site.status()?.link.connected == true }
+            let word = try await site.control("reseed", "--yes", "--reason", "once more")
+            #expect(word.isDone, "\(word)")
+            try await until("marrakech starts anew") {
+                site.log.ranges(of: "starting anew").count > before
+            }
+            try await sites.untilWhole(primary: sites.rabat)
+            let lines = site.log.split(separator: "\n")
+            let end = try #require(lines.lastIndex { $0.contains("starting anew") }, "\(site.log)")
+            let start = try #require(lines[..<end].lastIndex { $0.contains("notice started") })
+            let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+            let times = try [start, end].map {
+                try Date(String(lines[$0].prefix { $0 != " " }), strategy: style)
+            }
+            #expect(times[1].timeIntervalSince(times[0]) > 0.9)
+        }
+
         private static let filler = String(repeating: "x", count: 900)
 
         private func record(_ number: Int) -> String { "\"\(number)\(Self.filler)\"" }
@@ -135,6 +159,7 @@ extension EndToEnd {
             try await sites.untilWhole(primary: sites.rabat)
             try sites.check(load)
             try await sites.untilEqual()
+            try await reseedAtOnce(sites)
 
             sites.marrakech.kill(SIGKILL)
             try await until("rabat goes on alone") {

@@ -248,6 +248,8 @@ extension Replica {
         _ base: Position, _ offset: UInt64, cursor: [UInt8]?, _ effects: inout [Effect]
     ) {
         guard role == .primary, isLinked else { return }
+        // Rows go out that are younger than what this log was when it greeted.
+        isGreetingStale = true
         seeding = SeedSession(base: base, last: cursor)
         let reigns = history.filter { $0.start.sequence <= base.sequence }
         effects.append(

@@ -77,7 +77,7 @@ public struct Replica: Sendable {
     /// having said so with its progress.
     var leadBound = Position.origin
     var standbyProven = Sequence.zero
-    /// The peer's log has grown since it greeted.
+    /// What the two told of their logs when they greeted no longer holds.
     var isGreetingStale = false
     var peerLeaves = false
     var heartbeatDue = Instant.zero

@@ -78,6 +78,28 @@ struct HandshakeTests {
         #expect(pair.rabat.news().has(words))
     }
 
+    /// The old greeting would tell the standby that its rows are from beyond the new reign's start.
+    @Test("who takes its role again while it hands out a snapshot greets anew")
+    func staleWhileSeeding() {
+        var pair = Pair.settled()
+        // What the snapshot is for does not matter here: the standby does not hear of it.
+        pair.isDeaf = [false, true]
+        pair.rabat.replica.isGreetingStale = false
+        pair.feed(
+            .snapshotOpened(
+                session: pair.rabat.replica.session, base: pair.rabat.replica.logEnd, offset: 0),
+            to: .rabat)
+        #expect(pair.rabat.news().has("send seeding"))
+        pair.isDeaf = [false, false]
+        var effects: [Effect] = []
+        pair.rabat.replica.stepDown("test", &effects)
+        pair.wait(.milliseconds(500))
+        #expect(
+            pair.rabat.news().haveInOrder(
+                "role primary", "close link: this node became primary", "send lead"))
+        #expect(pair.writable == [.rabat])
+    }
+
     @Test("the primary's own record counts over another of the same version")
     func sameVersion() {
         var pair = Pair.settled()

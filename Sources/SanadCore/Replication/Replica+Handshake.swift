@@ -262,6 +262,12 @@ extension Replica {
         if (end.epoch, end.sequence) < (record.since.epoch, record.since.sequence) {
             return record.since.sequence
         }
+        // What the arbiter told this node of the same record, before it fell silent.
+        if let view = arbiter.view, !isArbiterBehind,
+            end.sequence.advanced(by: options.lossAllowed) < view.committed
+        {
+            return view.committed
+        }
         // What the peer itself called committed when it led this node.
         return isFromPeer && end.sequence < committed ? committed : nil
     }

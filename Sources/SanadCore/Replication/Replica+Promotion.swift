@@ -63,6 +63,13 @@ extension Replica {
         if isArbiterAway(now) || isArbiterBehind {
             bid = nil
             guard let peer = peerHello else { return }
+            guard isArbiterBehind || hasAllAcknowledged else {
+                return reportOnce(
+                    .warning,
+                    "this node can lack acknowledged writes: the arbiter told of "
+                        + "\(arbiter.view?.committed ?? .zero) before it fell silent, and durable "
+                        + "here is \(durable.sequence); it waits for the arbiter", &effects)
+            }
             propose(
                 takeOver(reason: "restart, confirmed by \(peer.identity.node)", now), &effects)
         } else if bid == nil {

@@ -109,6 +109,41 @@ struct RestartTests {
         #expect((pair.rabat.replica.durable == pair.marrakech.replica.durable) == (mode == .sync))
     }
 
+    /// Who of the two had heard the arbiter before it fell silent.
+    @Test(
+        "what the arbiter told counts when it has fallen silent",
+        arguments: [[true, false], [false, true]])
+    func restoredUnderSilence(hasHeard: [Bool]) {
+        var pair = Pair.settled(hasArbiter: true) { $0.mode = .async }
+        let copy = pair.rabat
+        pair.kill(.marrakech)
+        for _ in 0..<3 { pair.write() }
+        pair.wait(.seconds(2))
+        #expect(pair.witness?.durable.committed == Sequence(5))
+        // Marrakech's store is new, and knows nothing by itself.
+        pair.kill(.rabat)
+        pair.rabat.disk = copy.disk
+        pair.rabat.log = copy.log
+        pair.restart(.rabat)
+        var options = pair.marrakech.options
+        options.identity.store = Identifier(high: 1, low: 99)
+        pair.marrakech = Site(options, now: pair.now)
+        pair.marrakech.disk.repair = .seed(
+            base: nil, cursor: nil, isLoaded: false, consistentFrom: .zero)
+        pair.restart(.marrakech)
+        pair.isLinkCut = true
+        pair.isWitnessCut = hasHeard.map { !$0 }
+        pair.wait(.seconds(1))
+        pair.isWitnessCut = [true, true]
+        pair.isLinkCut = false
+        pair.wait(.seconds(30))
+        #expect(pair.writable == [])
+        #expect(
+            hasHeard[0]
+                ? pair.rabat.news().has("report warning: this node can lack acknowledged writes")
+                : pair.marrakech.news().has("send proposal answer: this node knows of 5"))
+    }
+
     @Test("a primary reborn with an empty store is never the source", arguments: [false, true])
     func reborn(hasArbiter: Bool) {
         var pair = Pair.settled(hasArbiter: hasArbiter)

@@ -27,7 +27,7 @@ public struct StoreInspection: Sendable {
     public let repairNamesLeft: UInt64
     private let firstHeld: Sequence
     private let nodePath: String
-    private let recordsPath: String
+    let recordsPath: String
 
     /// - Parameter directory: the store's directory.
     /// - Throws: `.io` when it cannot be read.
@@ -52,12 +52,15 @@ public struct StoreInspection: Sendable {
         return (try NodeDatabase.repairPlan(node), left ?? 0)
     }
 
-    private static func unloaded(_ plan: RepairPlan) -> String {
+    /// The plan as it stands now.
+    func presentPlan() throws(StoreError) -> RepairPlan? { try Self.plan(nodePath).0 }
+
+    static func unloaded(_ plan: RepairPlan) -> String {
         "the store is being reseeded (\(plan.reason)), and has not all records yet"
     }
 
     /// Why the records cannot be what the log says at `applied`.
-    private func unfinished(_ applied: Sequence) -> String? {
+    func unfinished(_ applied: Sequence) -> String? {
         guard let plan else { return nil }
         guard plan.phase == .catchUp else { return Self.unloaded(plan) }
         if repairNamesLeft > 0 {
@@ -82,8 +85,7 @@ public struct StoreInspection: Sendable {
         var report = RecordsReport()
         // While rows are loaded the table has no WAL: whoever reads it would hold the loader up. A
         // reseed may have begun since this inspection did.
-        let (plan, _) = try Self.plan(nodePath)
-        if let plan, plan.phase != .catchUp {
+        if let plan = try presentPlan(), plan.phase != .catchUp {
             report.notCompared = Self.unloaded(plan)
             return report
         }

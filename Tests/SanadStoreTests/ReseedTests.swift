@@ -140,6 +140,54 @@ struct ReseedTests {
         #expect(try #require(try standby.keptStores().first).bytes > 0)
     }
 
+    @Test("A kept store's records can be read, and one that is being loaded says what it is")
+    func keptRecords() throws {
+        let world = try world(5)
+        try world.flush(world.standby)
+        let (expected, applied) = (try world.standby.dump(), world.standby.table.applied)
+        try world.standby.planReseed(keepOld: true, reason: "test", wallMilliseconds: 9)
+        _ = try reopen(world)
+        let path = world.fixture.path
+        let kept = try StoreInspection(directory: path + "/quarantine/store-9")
+        var names: [String] = []
+        let found = try kept.forEachRecord { record in
+            names.append(String(decoding: record.key, as: UTF8.self))
+            return true
+        }
+        #expect(names.count == expected.count && found.records == UInt64(expected.count))
+        #expect(names == names.sorted())
+        #expect(found.incomplete == nil)
+        #expect(found.applied == applied)
+        var count = 0
+        _ = try kept.forEachRecord { _ in
+            count += 1
+            return count < 2
+        }
+        #expect(count == 2)
+        try expectFailure(.busy) {
+            _ = try StoreInspection(directory: path).forEachRecord { _ in true }
+        }
+        let file = try SQLiteConnection(
+            path: path + "/quarantine/store-9/records.db", access: .create, vfs: nil)
+        for table in ["records"] + (0..<RunTables.count).map(RunTables.name) {
+            try file.execute("UPDATE \(table) SET value = CAST(value || x'31' AS BLOB)")
+        }
+        try expectFailure(.corrupt) { _ = try kept.forEachRecord { _ in true } }
+    }
+
+    @Test("A store that was put aside in the middle of a load says that it is not whole")
+    func keptInTheMiddle() throws {
+        let world = try world(6)
+        let first = try begin(world).first
+        try world.standby.table.commitLoad()
+        try world.standby.planReseed(keepOld: true, reason: "test", wallMilliseconds: 9)
+        _ = try reopen(world)
+        let kept = try StoreInspection(directory: world.fixture.path + "/quarantine/store-9")
+        let found = try kept.forEachRecord { _ in true }
+        #expect(found.records == UInt64(first.rowCount))
+        #expect(found.incomplete == "a snapshot was being loaded, and has not all records")
+    }
+
     @Test("A store that does not open is planned offline, and made anew")
     func offline() throws {
         let world = try world(4)

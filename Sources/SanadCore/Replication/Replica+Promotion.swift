@@ -106,7 +106,7 @@ extension Replica {
             return reportOnce(
                 .error,
                 "this store was emptied and waits for a snapshot, and \(options.peer) has "
-                    + "none: put a store that was kept back", &effects)
+                    + "none: read \"Both stores were emptied\" in OPERATIONS.md", &effects)
         }
         switch (options.isInitialPrimary, peer.isInitialPrimary) {
         case (true, true):

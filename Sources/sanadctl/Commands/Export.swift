@@ -12,9 +12,18 @@ struct Export: AsyncParsableCommand {
             What is written meanwhile comes after the records, so that an import of the whole ends \
             in the state of one sequence. A file appears under its name only when it is whole: until then it ends in .part. To \
             compress: sanadctl export | gzip > records.ndjson.gz
+
+            With --offline: from the files of a store, beside a running node or without one. Also of a \
+            store that a reseed put aside. The changes that come after the records are then those \
+            of the log, up to its end.
             """)
 
     @OptionGroup var node: NodeOptions
+
+    @Flag(help: "Ask no node; read the files of --store.")
+    var offline = false
+
+    @OptionGroup(title: "With --offline") var files: FileOptions
 
     @Option(name: [.short, .long], help: ArgumentHelp("Where to write.", valueName: "file"))
     var output: String?
@@ -26,6 +35,12 @@ struct Export: AsyncParsableCommand {
     var progress = false
 
     func run() async throws {
+        guard !offline else {
+            return try OfflineExport(
+                store: try StoreFiles(files), collection: collection.map { Array($0.utf8) },
+                output: output, report: ProgressReport(force: progress)
+            ).run()
+        }
         let target = try output.map { try OutputFile($0) }
         // Progress between the lines of a terminal's own output would be unreadable.
         let report = ProgressReport(

@@ -57,6 +57,11 @@ struct StoreFiles {
         }
     }
 
+    /// Hands out the records of the table, in the order of their names, until `body` says false.
+    func forEachRecord(_ body: (MutationView) -> Bool) throws -> RecordsFound {
+        try Self.reading { () throws(StoreError) in try inspection.forEachRecord(body) }
+    }
+
     func verifyLog(progress: (VerifyReport) -> Void) throws -> VerifyReport {
         try Self.reading { () throws(StoreError) in
             try inspection.log.verify { report in

@@ -1,4 +1,5 @@
 import Foundation
+import SanadCore
 import SanadNode
 import SanadTestSupport
 import Testing
@@ -136,8 +137,66 @@ extension EndToEnd {
             #expect(sites.marrakech.get("alone") == "1")
             let list = try await sites.marrakech.control("quarantine", "list")
             #expect(list.text.contains("a store kept"), "\(list)")
+            try await readKeptStore(sites, in: sites.marrakech.store)
             let history = try await sites.marrakech.control("history")
             #expect(history.text.contains("disk damaged, ticket 4711"), "\(history)")
+        }
+
+        /// The records of the store that was put aside, as `import` takes them.
+        private func readKeptStore(_ sites: Sites, in store: String) async throws {
+            let quarantine = store + "/quarantine"
+            let names = try FileManager.default.contentsOfDirectory(atPath: quarantine)
+            let kept = try #require(names.first { $0.hasPrefix("store-") })
+            let file = sites.directory + "/kept.ndjson"
+            let word = try await sites.marrakech.controlOffline(
+                "export", "--offline", "--store", "\(quarantine)/\(kept)", "--output", file)
+            #expect(word.isDone && word.text.contains("the state at sequence"), "\(word)")
+            let text = try String(contentsOfFile: file, encoding: .utf8)
+            for number in 0..<20 { #expect(text.contains("\"key\":\"k\(number)\",\"value\":1}")) }
+            #expect(!text.contains("alone"))
+            let back = try await sites.rabat.control("import", file)
+            #expect(back.isDone, "\(back)")
+        }
+
+        @Test("both stores were emptied: a new cluster gets the records of one that was kept")
+        func bothEmptied() async throws {
+            let sites = try Sites(arbiter: .witness)
+            try await sites.startBoth()
+            for number in 0..<20 { try sites.rabat.put("k\(number)", "1", on: "both-sites") }
+            for site in [sites.marrakech, sites.rabat] {
+                site.kill(SIGTERM)
+                let planned = try await site.controlOffline(
+                    "reseed", "--offline", "--accept-loss", "--yes", "--reason", "a mistake",
+                    "--config", site.configurationPath)
+                #expect(planned.isDone, "\(planned)")
+                try site.start()
+            }
+            try await until("each waits for the other's snapshot") {
+                let status = try sites.rabat.status()
+                return status?.link.connected == true && status?.seeding != nil
+            }
+            #expect(try sites.leader == nil)
+            for site in [sites.rabat, sites.marrakech] { site.kill(SIGTERM) }
+            sites.witness?.kill(SIGTERM)
+            try moveToNewCluster(sites)
+            try await sites.startBoth()
+            try await readKeptStore(sites, in: sites.marrakech.store + ".old")
+            try await sites.untilEqual()
+            for number in 0..<20 { #expect(sites.rabat.get("k\(number)") == "1") }
+        }
+
+        /// All three get an identifier of another cluster, and empty stores.
+        private func moveToNewCluster(_ sites: Sites) throws {
+            let files = FileManager.default
+            let (old, new) = ("\(sites.cluster)", "\(Identifier.random())")
+            for site in [sites.rabat, sites.marrakech] {
+                try site.reconfigure("id: \(old)", "id: \(new)")
+                try files.moveItem(atPath: site.store, toPath: site.store + ".old")
+            }
+            let hub = sites.directory + "/hub.yaml"
+            try String(contentsOfFile: hub, encoding: .utf8).replacing(old, with: new)
+                .write(toFile: hub, atomically: true, encoding: .utf8)
+            try sites.witness?.loseStore()
         }
 
         @Test("a healthy standby is reseeded on the operator's word, a primary is not")

@@ -94,6 +94,16 @@ struct Disk {
         record = .initial(cluster: cluster)
     }
 
+    /// What was decided about the cluster and this node stays when a store is emptied: only what it
+    /// knew of its log goes.
+    mutating func keepDecisions(of other: Disk) {
+        record = other.record
+        fence = other.fence
+        conflict = other.conflict
+        epochAsked = other.epochAsked
+        pause = other.pause
+    }
+
     /// There are no records, and none are on their way.
     var isVoid: Bool {
         if case .seed(let load)? = plan, load.base == nil { return true }

@@ -157,6 +157,7 @@ extension World {
         count(\.storesEmptied)
         var fresh = freshDisk(of: host)
         fresh.plan = .seed(Disk.Load())
+        fresh.keepDecisions(of: hosts[host].disk)
         if keepingOld {
             fresh.quarantine = hosts[host].disk.quarantine
             fresh.quarantine.formUnion(archive.chain(upTo: hosts[host].disk.end.hash))

@@ -81,6 +81,10 @@ extension Store {
         if plan.keepsOld {
             try Files.makeDirectory(kept)
             try Files.makeDirectory(kept + "/segments")
+            // Without an unfinished repair the old store is a whole one, and can be put back.
+            if plan.consistentFrom == nil {
+                try database.copyWithoutPlan(to: kept + "/node.db", options)
+            }
         }
         // The file before its WAL, as everywhere: half of a database is never opened, since the
         // plan stands until all is gone.
@@ -150,10 +154,25 @@ extension NodeDatabase {
         // Another wipe that was not carried out yet: its directory may have files already.
         let known = try repairPlan()
         if let known, known.phase == .wipe, known.keepsOld { return }
+        // Not nil: a repair was under way, and the records are not those of one moment.
+        let unfinished = known.map { $0.consistentFrom ?? .zero }
         try save(
             RepairPlan(
-                kind: .reseed, phase: .wipe, base: nil, consistentFrom: nil, quarantine: nil,
-                keepsOld: keepOld, reason: reason, wallMilliseconds: wallMilliseconds))
+                kind: .reseed, phase: .wipe, base: nil, consistentFrom: unfinished,
+                quarantine: nil, keepsOld: keepOld, reason: reason,
+                wallMilliseconds: wallMilliseconds))
+    }
+
+    /// Puts a copy of the database beside a store that is set aside, as that store needs it.
+    fileprivate func copyWithoutPlan(
+        to path: String, _ options: StoreOptions
+    ) throws(StoreError) {
+        // A copy of an earlier try may have been cut short.
+        try Files.removeDatabase(path)
+        try connection.execute("VACUUM INTO '\(path.replacing("'", with: "''"))'")
+        let copy = try SQLiteConnection(path: path, access: .create, vfs: options.vfs)
+        try copy.execute("DELETE FROM repair_plan")
+        try Files.synchronizeFile(path)
     }
 
     /// The store is empty, and another one: what it knew of its log goes.
@@ -162,6 +181,7 @@ extension NodeDatabase {
     ) throws(StoreError) {
         var plan = plan
         plan.phase = .load
+        plan.consistentFrom = nil
         try write { () throws(StoreError) in
             if let cut { try insert(cut) }
             try connection.execute(

@@ -26,7 +26,7 @@ public struct StoreInspection: Sendable {
     /// Names of records that are still to be fetched from the primary.
     public let repairNamesLeft: UInt64
     private let firstHeld: Sequence
-    private let nodePath: String
+    let nodePath: String
     let recordsPath: String
 
     /// - Parameter directory: the store's directory.
@@ -42,7 +42,7 @@ public struct StoreInspection: Sendable {
     }
 
     private static func plan(_ path: String) throws(StoreError) -> (RepairPlan?, UInt64) {
-        // A store that a reseed kept has none.
+        // A store that a reseed kept in the middle of a repair has none.
         guard Files.exists(path) else { return (nil, 0) }
         let node = try SQLiteConnection(path: path, access: .readOnly, vfs: nil)
         try Pragmas.apply(toReader: node, cacheKibibytes: 256)
@@ -59,13 +59,16 @@ public struct StoreInspection: Sendable {
         "the store is being reseeded (\(plan.reason)), and has not all records yet"
     }
 
+    var namesMissing: String? {
+        repairNamesLeft == 0
+            ? nil : "\(repairNamesLeft) records are still to be fetched from the primary"
+    }
+
     /// Why the records cannot be what the log says at `applied`.
     func unfinished(_ applied: Sequence) -> String? {
         guard let plan else { return nil }
-        guard plan.phase == .catchUp else { return Self.unloaded(plan) }
-        if repairNamesLeft > 0 {
-            return "\(repairNamesLeft) records are still to be fetched from the primary"
-        }
+        guard plan.phase != .load else { return Self.unloaded(plan) }
+        if let words = namesMissing { return words }
         guard let from = plan.consistentFrom, from > applied else { return nil }
         return "the log is applied up to \(applied), and must be up to \(from)"
     }
@@ -85,7 +88,7 @@ public struct StoreInspection: Sendable {
         var report = RecordsReport()
         // While rows are loaded the table has no WAL: whoever reads it would hold the loader up. A
         // reseed may have begun since this inspection did.
-        if let plan = try presentPlan(), plan.phase != .catchUp {
+        if let plan = try presentPlan(), plan.phase == .load {
             report.notCompared = Self.unloaded(plan)
             return report
         }

@@ -11,7 +11,7 @@ struct ReseedTests {
     private static let newStore = Identifier(high: 7, low: 8)
 
     /// A standby with a past of its own, and a primary with rows in runs and in the merged table.
-    private func world(_ seed: UInt64) throws -> Rejoin {
+    func world(_ seed: UInt64) throws -> Rejoin {
         let world = try Rejoin(seed: seed)
         try world.part()
         try world.flush(world.standby)
@@ -25,7 +25,7 @@ struct ReseedTests {
         return world
     }
 
-    private func reopen(_ world: Rejoin) throws -> Store {
+    func reopen(_ world: Rejoin) throws -> Store {
         world.closeStandby()
         world.standby = try Store.open(
             directory: world.fixture.path, options: world.fixture.options,
@@ -35,7 +35,7 @@ struct ReseedTests {
     }
 
     /// An emptied standby to which the first page of some has been given.
-    private func begin(
+    func begin(
         _ world: Rejoin
     ) throws -> (standby: Store, snapshot: SnapshotReader, first: RecordPage) {
         try world.standby.planReseed(keepOld: false, reason: "test", wallMilliseconds: 1)
@@ -50,7 +50,7 @@ struct ReseedTests {
     }
 
     /// Loads what is left, while the primary goes on.
-    private func load(_ world: Rejoin, pageBytes: Int, restarts: Bool) throws {
+    func load(_ world: Rejoin, pageBytes: Int, restarts: Bool) throws {
         let reader = try world.primary.table.makeSnapshotReader()
         try world.flush(world.primary)
         if try world.standby.nodeDatabase.repairPlan()?.base == nil {
@@ -124,68 +124,6 @@ struct ReseedTests {
         #expect(try standby.nodeDatabase.fence() != nil)
         #expect(try standby.keptStores().map(\.name) == (keeps ? ["store-5"] : []))
         #expect(try standby.dump().isEmpty)
-    }
-
-    @Test("A kept store can be inspected")
-    func kept() throws {
-        let world = try world(3)
-        let end = world.standby.log.end
-        try world.standby.planReseed(keepOld: true, reason: "test", wallMilliseconds: 9)
-        let standby = try reopen(world)
-        let kept = world.fixture.path + "/quarantine/store-9"
-        let inspection = try StoreInspection(directory: kept)
-        #expect(try inspection.log.verify().verified == end)
-        let report = try inspection.verifyRecords { _ in true }
-        #expect(report.problem == nil && report.records > 0)
-        #expect(try #require(try standby.keptStores().first).bytes > 0)
-    }
-
-    @Test("A kept store's records can be read, and one that is being loaded says what it is")
-    func keptRecords() throws {
-        let world = try world(5)
-        try world.flush(world.standby)
-        let (expected, applied) = (try world.standby.dump(), world.standby.table.applied)
-        try world.standby.planReseed(keepOld: true, reason: "test", wallMilliseconds: 9)
-        _ = try reopen(world)
-        let path = world.fixture.path
-        let kept = try StoreInspection(directory: path + "/quarantine/store-9")
-        var names: [String] = []
-        let found = try kept.forEachRecord { record in
-            names.append(String(decoding: record.key, as: UTF8.self))
-            return true
-        }
-        #expect(names.count == expected.count && found.records == UInt64(expected.count))
-        #expect(names == names.sorted())
-        #expect(found.incomplete == nil)
-        #expect(found.applied == applied)
-        var count = 0
-        _ = try kept.forEachRecord { _ in
-            count += 1
-            return count < 2
-        }
-        #expect(count == 2)
-        try expectFailure(.busy) {
-            _ = try StoreInspection(directory: path).forEachRecord { _ in true }
-        }
-        let file = try SQLiteConnection(
-            path: path + "/quarantine/store-9/records.db", access: .create, vfs: nil)
-        for table in ["records"] + (0..<RunTables.count).map(RunTables.name) {
-            try file.execute("UPDATE \(table) SET value = CAST(value || x'31' AS BLOB)")
-        }
-        try expectFailure(.corrupt) { _ = try kept.forEachRecord { _ in true } }
-    }
-
-    @Test("A store that was put aside in the middle of a load says that it is not whole")
-    func keptInTheMiddle() throws {
-        let world = try world(6)
-        let first = try begin(world).first
-        try world.standby.table.commitLoad()
-        try world.standby.planReseed(keepOld: true, reason: "test", wallMilliseconds: 9)
-        _ = try reopen(world)
-        let kept = try StoreInspection(directory: world.fixture.path + "/quarantine/store-9")
-        let found = try kept.forEachRecord { _ in true }
-        #expect(found.records == UInt64(first.rowCount))
-        #expect(found.incomplete == "a snapshot was being loaded, and has not all records")
     }
 
     @Test("A store that does not open is planned offline, and made anew")

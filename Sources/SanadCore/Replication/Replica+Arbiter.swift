@@ -36,6 +36,7 @@ extension Replica {
         guard answer.view.record.cluster == options.cluster else { return }
         arbiter.heard = now.instant
         arbiter.problem = nil
+        keepMark(of: answer.view)
         // Answers overtake each other; an older one is news only when it tells of something newer.
         let isLatest = answer.echo >= arbiter.asked
         let isNews =
@@ -53,6 +54,33 @@ extension Replica {
         {
             lease.arbiterGranted(sent: answer.echo, length: length(of: answer))
         }
+    }
+
+    private mutating func keepMark(of view: ArbiterView) {
+        let epoch = view.record.epoch
+        if let known = arbiter.mark, epoch <= known.epoch {
+            if epoch == known.epoch {
+                arbiter.mark?.committed = max(known.committed, view.committed)
+            }
+        } else {
+            arbiter.mark = (epoch, view.committed)
+        }
+        // Asked for without this knowledge, the next reign does not wipe it out.
+        guard case .takeRole? = proposal?.purpose, let asked = proposal?.record, lacksByArbiter
+        else { return }
+        arbiter.mark?.epoch = max(epoch, asked.epoch)
+    }
+
+    /// What the arbiter told of commits, unless a later reign has begun since: that one had them, or
+    /// an operator accepted the loss.
+    var toldByArbiter: Sequence {
+        guard let mark = arbiter.mark, mark.epoch >= record.epoch else { return .zero }
+        return mark.committed
+    }
+
+    /// The disk was restored from an older copy, say, and the record does not know.
+    var lacksByArbiter: Bool {
+        durable.sequence.advanced(by: options.lossAllowed) < toldByArbiter
     }
 
     /// The arbiter's word on the record is the last one.

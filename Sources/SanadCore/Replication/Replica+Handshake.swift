@@ -213,7 +213,8 @@ extension Replica {
         _ proposed: ClusterRecord, from peer: Hello, _ now: Now, _ effects: inout [Effect]
     ) {
         if let refusal = refusal(of: proposed, from: peer) {
-            report(.warning, "refused \(peer.identity.node)'s proposal: \(refusal)", &effects)
+            reportOnce(
+                .warning, "refused \(peer.identity.node)'s proposal: \(refusal)", &effects)
             let answer = ProposalAnswer(version: proposed.version, refusal: refusal)
             effects.append(.send(.proposalAnswer(answer)))
             return
@@ -262,12 +263,7 @@ extension Replica {
         if (end.epoch, end.sequence) < (record.since.epoch, record.since.sequence) {
             return record.since.sequence
         }
-        // What the arbiter told this node of the same record, before it fell silent.
-        if let view = arbiter.view, !isArbiterBehind,
-            end.sequence.advanced(by: options.lossAllowed) < view.committed
-        {
-            return view.committed
-        }
+        if end.sequence.advanced(by: options.lossAllowed) < toldByArbiter { return toldByArbiter }
         // What the peer itself called committed when it led this node.
         return isFromPeer && end.sequence < committed ? committed : nil
     }
@@ -294,7 +290,8 @@ extension Replica {
             // It is durable at the peer, whatever happened here meanwhile.
             record = asked.record
             effects.append(.persist(record))
-            guard isSound else { return }
+            // The arbiter may have told of more meanwhile.
+            guard isSound, !lacksByArbiter else { return }
             becomePrimary(reason: reason, now, &effects)
             guard !isGreetingStale else { return regreet(&effects) }
             if case .open(let peer) = link { lead(peer, now, &effects) }

@@ -21,6 +21,8 @@ extension Replica {
         change = nil
         proposal = nil
         handOver = nil
+        // What this reign does without was given up with somebody's consent.
+        committedByPrimary = min(committedByPrimary, logEnd.sequence)
         stall = nil
         heldBackAt = nil
         saidLast = nil

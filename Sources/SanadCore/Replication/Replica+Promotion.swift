@@ -17,10 +17,8 @@ extension Replica {
     /// False when the primary, or the arbiter, has told of a commit that this log does not reach:
     /// the disk was restored from an older copy, say, and the record does not know.
     private var hasAllAcknowledged: Bool {
-        var told = committedByPrimary
-        if let view = arbiter.view { told = max(told, view.committed) }
-        return durable.sequence.value + options.lossAllowed >= told.value
-            && isOfHistory(of: record)
+        !lacksByArbiter && isOfHistory(of: record)
+            && durable.sequence.advanced(by: options.lossAllowed) >= committedByPrimary
     }
 
     /// False for a log of reigns before the one in which `record` was made: an older copy of another
@@ -63,12 +61,12 @@ extension Replica {
         if isArbiterAway(now) || isArbiterBehind {
             bid = nil
             guard let peer = peerHello else { return }
-            guard isArbiterBehind || hasAllAcknowledged else {
+            guard !lacksByArbiter else {
                 return reportOnce(
                     .warning,
-                    "this node can lack acknowledged writes: the arbiter told of "
-                        + "\(arbiter.view?.committed ?? .zero) before it fell silent, and durable "
-                        + "here is \(durable.sequence); it waits for the arbiter", &effects)
+                    "this node lacks acknowledged writes: the arbiter told of \(toldByArbiter), and "
+                        + "durable here is \(durable.sequence); an operator has to decide",
+                    &effects)
             }
             propose(
                 takeOver(reason: "restart, confirmed by \(peer.identity.node)", now), &effects)
@@ -80,10 +78,14 @@ extension Replica {
     }
 
     private var whyNotSound: String {
-        storeProblem ?? fence ?? conflict
-            ?? (repair != nil
-                ? "its store is being repaired"
-                : "its store is not the one that was primary")
+        if let problem = storeProblem ?? fence ?? conflict { return problem }
+        return switch repair {
+        case nil: "its store is not the one that was primary"
+        case .seed(nil, _, _, _):
+            "its store was emptied and waits for a snapshot (if that of \(options.peer) was, too: "
+                + "read \"Both stores were emptied\" in OPERATIONS.md)"
+        default: "its store is being repaired"
+        }
     }
 
     /// When `seekRole` has to look again although nothing happens.

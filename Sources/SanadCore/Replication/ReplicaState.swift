@@ -20,6 +20,9 @@ extension Replica {
     /// What is known of the arbiter.
     struct ArbiterDesk: Sendable {
         var view: ArbiterView?
+        /// The highest commit that it told of in the latest reign that it told of: it holds also when
+        /// the arbiter falls silent, or has lost its store.
+        var mark: (epoch: Epoch, committed: Sequence)?
         /// When the question was sent whose answer is in `view`.
         var asked = Instant.zero
         /// When it answered last, or this node started.

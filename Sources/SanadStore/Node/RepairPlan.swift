@@ -27,7 +27,8 @@ public struct RepairPlan: Hashable, Sendable {
     public var phase: Phase
     /// The log's boundary after which it is applied to the table; nil until it is known.
     public var base: Position?
-    /// The highest position at which rows were read; nil until some were.
+    /// The highest position at which rows were read; nil until some were. For `wipe`: nil when no
+    /// repair was under way.
     public var consistentFrom: Sequence?
     /// The number of the quarantine entry that the cut made.
     public var quarantine: UInt64?

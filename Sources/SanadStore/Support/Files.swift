@@ -27,6 +27,14 @@ enum Files {
         guard fsync(descriptor) == 0 else { throw failure("sync the directory", path).fatal }
     }
 
+    /// Makes what was written to a file durable.
+    static func synchronizeFile(_ path: String) throws(StoreError) {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("open the file", path) }
+        defer { Glibc.close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw failure("sync the file", path).fatal }
+    }
+
     static func parent(of path: String) -> String {
         let trimmed = path.last == "/" ? path.dropLast() : path[...]
         guard let slash = trimmed.lastIndex(of: "/") else { return "." }

@@ -34,6 +34,15 @@ struct Export: AsyncParsableCommand {
     @Flag(help: "Report progress even when standard error is no terminal.")
     var progress = false
 
+    func validate() throws {
+        guard offline || files.store == nil else {
+            throw ValidationError("--store goes with --offline")
+        }
+        guard !offline || (node.socket == nil && node.url == nil) else {
+            throw ValidationError("--offline asks no node: leave --socket and --url out")
+        }
+    }
+
     func run() async throws {
         guard !offline else {
             return try OfflineExport(

@@ -21,37 +21,76 @@ struct OfflineExport {
             }
             return lines.failure == nil
         }
+        if let failure = lines.failure { throw failure }
         let records = lines.count
-        var (end, committed) = (found.applied, found.applied)
-        try store.forEachFrame(after: found.applied) { frame in
-            frame.forEachMutation { sequence, change in
-                if sequence > found.applied { lines.append(change) }
-            }
-            end = frame.header.last
-            committed = max(committed, frame.header.committed)
-            return lines.failure == nil
-        }
+        let log = try followLog(after: found.applied, &lines)
         lines.flush()
         if let failure = lines.failure { throw failure }
         report.end()
-        try target?.finish()
-        tell(found, records, changes: lines.count - records, end, committed)
-    }
-
-    private func tell(
-        _ found: RecordsFound, _ records: UInt64, changes: UInt64, _ end: Sequence,
-        _ committed: Sequence
-    ) {
-        let place = output.map { " to \($0)" } ?? ""
         Terminal.error(
-            "\(Text.count(records)) records and \(Text.count(changes)) changes exported\(place): "
-                + "the state at sequence \(end)")
-        if end > committed {
+            "\(Text.count(records)) records and \(Text.count(lines.count - records)) changes "
+                + "exported: the state at sequence \(log.end)")
+        if log.end > log.committed {
             Terminal.error(
-                "What came after sequence \(committed) is in this log, and may never have been "
+                "What came after sequence \(log.committed) is in this log, and may never have been "
                     + "acknowledged.")
         }
-        if let words = found.incomplete { Terminal.error("NOT WHOLE: \(words)") }
+        let problems = Self.problems(found, log)
+        guard problems.isEmpty else {
+            throw Failure(
+                .badData, "this is not the whole of it: " + problems.joined(separator: "; "),
+                next: "what could be read is in \(output.map { $0 + ".part" } ?? "the output"); "
+                    + "use it when the other node and the backups have no more")
+        }
+        try target?.finish()
+    }
+
+    /// How far the log could be followed.
+    private struct LogFound {
+        var end: Sequence
+        /// What some frame calls committed.
+        var committed: Sequence
+        var problem: String?
+    }
+
+    private func followLog(after applied: Sequence, _ lines: inout Lines) throws -> LogFound {
+        var found = LogFound(end: applied, committed: applied)
+        do {
+            try store.forEachFrame(after: applied) { frame in
+                guard frame.header.first <= found.end.next else {
+                    found.problem =
+                        "the records are those of sequence \(applied), and the log begins at "
+                        + "\(frame.header.first)"
+                    return false
+                }
+                frame.forEachMutation { sequence, change in
+                    if sequence > applied { lines.append(change) }
+                }
+                found.end = frame.header.last
+                found.committed = max(found.committed, frame.header.committed)
+                return lines.failure == nil
+            }
+        } catch let failure as Failure {
+            found.problem = "the log cannot be read further: \(failure.message)"
+        }
+        return found
+    }
+
+    private static func problems(_ found: RecordsFound, _ log: LogFound) -> [String] {
+        var words: [String] = []
+        if let name = found.firstDamaged {
+            words.append(
+                "\(Text.count(found.damaged)) damaged records were left out, the first is \(name)")
+        }
+        if let problem = log.problem { words.append(problem) }
+        if let incomplete = found.incomplete {
+            words.append(incomplete)
+        } else if log.end < found.consistentFrom {
+            words.append(
+                "the records are of different moments: the log ends at \(log.end), and would have "
+                    + "to reach \(found.consistentFrom)")
+        }
+        return words
     }
 
     /// Lines on their way to a file, in pieces.

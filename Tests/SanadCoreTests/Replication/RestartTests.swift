@@ -140,8 +140,16 @@ struct RestartTests {
         #expect(pair.writable == [])
         #expect(
             hasHeard[0]
-                ? pair.rabat.news().has("report warning: this node can lack acknowledged writes")
+                ? pair.rabat.news().has("report warning: this node lacks acknowledged writes")
                 : pair.marrakech.news().has("send proposal answer: this node knows of 5"))
+        // Nor does it help that the arbiter has forgotten it.
+        pair.emptyWitness()
+        pair.isWitnessCut = [false, false]
+        pair.wait(.seconds(30))
+        #expect(pair.writable == [])
+        pair.command(.promote(acceptLoss: true), at: .rabat)
+        pair.wait(.seconds(30))
+        #expect(pair.writable == [.rabat])
     }
 
     @Test("a primary reborn with an empty store is never the source", arguments: [false, true])

@@ -7,16 +7,12 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-binaries=${SANAD_BINARIES:-$here/../../.build/release}
+stage=demo
+# shellcheck source=deploy/demo/stage.sh
+. "$here/stage.sh"
 census=$here/communes.ndjson.gz
 census_digest=87553ad3354d386f572243c1b27e24473df2a45912748594bd49e424926b11ea
 load_seconds=5
-
-started=$(date +%s%N)
-directory=
-pids=()
-# Process numbers, by the name of the node.
-declare -A process=()
 
 usage() {
     cat <<'TEXT'
@@ -27,36 +23,8 @@ usage: demo.sh [--quick] [--binaries DIRECTORY]
 TEXT
 }
 
-say() { printf '%6.1f s  %s\n' "$(seconds_since "$started")" "$*"; }
-
-fail() {
-    echo "demo: $*" >&2
-    exit 1
-}
-
-seconds_since() { awk -v n=$(($(date +%s%N) - $1)) 'BEGIN { printf "%.2f", n / 1e9 }'; }
-
 # The value of one `name value` line of a report.
 value_of() { awk -v name="$1" '$1 == name { print $2 }' "$2"; }
-
-bench() { "$binaries/sanad-bench" "$@"; }
-
-control() { "$binaries/sanadctl" "$@"; }
-
-leave() {
-    local code=$? pid
-    trap - EXIT INT TERM
-    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    if [ -n "$directory" ] && [ "$code" -eq 0 ]; then
-        rm -rf "$directory"
-    elif [ -n "$directory" ]; then
-        echo "demo: failed; logs and stores are kept in $directory" >&2
-        tail -n 5 "$directory"/rabat.log "$directory"/marrakech.log \
-            "$directory"/witness.log >&2 || true
-    fi
-    exit "$code"
-}
 
 read_arguments() {
     while [ $# -gt 0 ]; do
@@ -72,20 +40,7 @@ read_arguments() {
         esac
         shift
     done
-    for program in sanadd sanadctl sanad-bench; do
-        [ -x "$binaries/$program" ] || fail "$binaries/$program is not there: make release"
-    done
-}
-
-# link_section NODE LINK
-link_section() {
-    cat <<TEXT
-link:
-  listen: 127.0.0.1:$2
-  certificate: $directory/pki/$1.crt
-  private_key: $directory/pki/$1.key
-  authority: $directory/pki/ca.crt
-TEXT
+    need_programs
 }
 
 # write_configuration NODE ROLE LINK RECORDS OPERATIONS PEER PEER_LINK PEER_RECORDS WITNESS_LINK
@@ -139,12 +94,8 @@ TEXT
 }
 
 set_up() {
-    local ports node
-    directory=$(mktemp -d "${TMPDIR:-/tmp}/sanad-demo.XXXXXX")
-    control pki init --directory "$directory/pki" >"$directory/pki.log"
-    for node in rabat marrakech witness; do
-        control pki issue "$node" --directory "$directory/pki" >>"$directory/pki.log"
-    done
+    local ports
+    make_certificates rabat marrakech witness
     read -r -a ports <<<"$(bench ports 8)"
     rabat_records=http://127.0.0.1:${ports[1]} rabat_operations=http://127.0.0.1:${ports[2]}
     marrakech_records=http://127.0.0.1:${ports[4]}
@@ -156,13 +107,6 @@ set_up() {
         "${ports[6]}"
     write_witness_configuration "${ports[6]}" "${ports[7]}"
     say "a certificate authority and three certificates are made, three configurations checked"
-}
-
-# start_node NAME
-start_node() {
-    "$binaries/sanadd" --config "$directory/$1.yaml" >>"$directory/$1.log" 2>&1 &
-    process[$1]=$!
-    pids+=($!)
 }
 
 start_all() {
@@ -193,19 +137,6 @@ import_census() {
         "$(awk -v p="$plain" -v w="$wire" 'BEGIN { printf "%.1f", p / w }') to 1"
 }
 
-check_positions() {
-    local tries left right
-    for tries in $(seq 200); do
-        left=$(bench status "$rabat_operations" logEnd.epoch logEnd.sequence logEnd.hash)
-        right=$(bench status "$marrakech_operations" logEnd.epoch logEnd.sequence logEnd.hash)
-        if [ "$left" = "$right" ]; then break; fi
-        sleep 0.05
-    done
-    [ "$left" = "$right" ] || fail "positions differ after $tries tries: $left and $right"
-    read -r epoch sequence hash <<<"$left"
-    say "both logs end at epoch $epoch, transaction $sequence, chain hash ${hash:0:16}…"
-}
-
 # check_census NAME RECORDS_URL
 check_census() {
     bench digest "$2" --expect "$census_digest" --collections regions provinces communes \
@@ -223,13 +154,6 @@ start_writer() {
     pids+=("$writer")
     sleep "$load_seconds"
     say "a client writes, one write after the other, for $load_seconds s"
-}
-
-# lose NAME: kill -9 of a daemon.
-lose() {
-    # Nobody is told: the shell must not report it either.
-    disown "${process[$1]}"
-    kill -KILL "${process[$1]}"
 }
 
 lose_rabat() {
@@ -330,33 +254,9 @@ stop_switchover_writer() {
         "$pause s without one at the switchover, never longer than $longest s"
 }
 
-# A daemon that does not end in order within 15 s fails the demo instead of hanging it.
-wait_for_end() {
-    for _ in $(seq 150); do
-        if ! kill -0 "$2" 2>/dev/null; then
-            wait "$2" || fail "$1 ended with code $?"
-            return
-        fi
-        sleep 0.1
-    done
-    fail "$1 did not stop within 15 s of SIGTERM"
-}
-
-stop_both() {
-    kill -TERM "${process[rabat]}" "${process[marrakech]}"
-    wait_for_end Rabat "${process[rabat]}"
-    wait_for_end Marrakech "${process[marrakech]}"
-    pids=()
-    control verify --store "$directory/rabat" >"$directory/verify-rabat.log"
-    control verify --store "$directory/marrakech" >"$directory/verify-marrakech.log"
-    say "both daemons have stopped; every checksum of both stores verifies"
-}
-
 main() {
     read_arguments "$@"
-    trap leave EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    enter
     set_up
     start_all
     import_census

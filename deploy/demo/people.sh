@@ -5,13 +5,11 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-binaries=${SANAD_BINARIES:-$here/../../.build/release}
+stage=people
+# shellcheck source=deploy/demo/stage.sh
+. "$here/stage.sh"
 data=
 expected=
-
-started=$(date +%s%N)
-directory=
-pids=()
 
 usage() {
     cat <<'TEXT'
@@ -38,33 +36,6 @@ TEXT
     exit 66
 }
 
-seconds_since() { awk -v n=$(($(date +%s%N) - $1)) 'BEGIN { printf "%.2f", n / 1e9 }'; }
-
-say() { printf '%6.1f s  %s\n' "$(seconds_since "$started")" "$*"; }
-
-fail() {
-    echo "people: $*" >&2
-    exit 1
-}
-
-bench() { "$binaries/sanad-bench" "$@"; }
-
-control() { "$binaries/sanadctl" "$@"; }
-
-leave() {
-    local code=$? pid
-    trap - EXIT INT TERM
-    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    if [ -n "$directory" ] && [ "$code" -eq 0 ]; then
-        rm -rf "$directory"
-    elif [ -n "$directory" ]; then
-        echo "people: failed; logs and stores are kept in $directory" >&2
-        tail -n 5 "$directory"/rabat.log "$directory"/marrakech.log >&2 || true
-    fi
-    exit "$code"
-}
-
 read_arguments() {
     while [ $# -gt 0 ]; do
         case $1 in
@@ -84,9 +55,7 @@ read_arguments() {
     done
     [ -r "$data" ] || explain_missing_data
     [ -n "$expected" ] || fail "--expect wants the digest that must come out"
-    for program in sanadd sanadctl sanad-bench; do
-        [ -x "$binaries/$program" ] || fail "$binaries/$program is not there: make release"
-    done
+    need_programs
 }
 
 # write_configuration NODE ROLE LINK RECORDS OPERATIONS PEER PEER_LINK
@@ -103,11 +72,7 @@ peer:
   name: $6
   host: 127.0.0.1
   port: $7
-link:
-  listen: 127.0.0.1:$3
-  certificate: $directory/pki/$1.crt
-  private_key: $directory/pki/$1.key
-  authority: $directory/pki/ca.crt
+$(link_section "$1" "$3")
 records:
   listen: 127.0.0.1:$4
 operations:
@@ -118,30 +83,19 @@ TEXT
 }
 
 set_up() {
-    local ports node lines
-    directory=$(mktemp -d "${TMPDIR:-/tmp}/sanad-people.XXXXXX")
+    local ports lines
     gzip -dc "$data" >"$directory/all.ndjson"
     lines=$(wc -l <"$directory/all.ndjson")
     head -n $((lines / 2)) "$directory/all.ndjson" >"$directory/first.ndjson"
     tail -n +$((lines / 2 + 1)) "$directory/all.ndjson" >"$directory/second.ndjson"
     say "$lines mutations: $((lines / 2)) for Rabat, $((lines - lines / 2)) for Marrakech"
-    control pki init --directory "$directory/pki" >"$directory/pki.log"
-    for node in rabat marrakech; do
-        control pki issue "$node" --directory "$directory/pki" >>"$directory/pki.log"
-    done
+    make_certificates rabat marrakech
     read -r -a ports <<<"$(bench ports 6)"
     rabat_records=http://127.0.0.1:${ports[1]} rabat_operations=http://127.0.0.1:${ports[2]}
     marrakech_records=http://127.0.0.1:${ports[4]}
     marrakech_operations=http://127.0.0.1:${ports[5]}
     write_configuration rabat primary "${ports[@]:0:3}" marrakech "${ports[3]}"
     write_configuration marrakech standby "${ports[@]:3:3}" rabat "${ports[0]}"
-}
-
-# start_node NAME: its process number is left in the variable of that name.
-start_node() {
-    "$binaries/sanadd" --config "$directory/$1.yaml" >>"$directory/$1.log" 2>&1 &
-    printf -v "$1" %s $!
-    pids+=($!)
 }
 
 # import_half NAME RECORDS_URL FILE
@@ -156,9 +110,7 @@ import_half() {
 lose_rabat() {
     local killed
     killed=$(date +%s%N)
-    # Nobody is told: the shell must not report it either.
-    disown "$rabat"
-    kill -KILL "$rabat"
+    lose rabat
     bench wait "$marrakech_operations" role=primary writable=true >"$directory/wait.log"
     say "Rabat is killed with kill -9; Marrakech is primary after $(seconds_since "$killed") s"
 }
@@ -172,19 +124,6 @@ return_rabat() {
     say "Rabat is back as a standby, and has everything"
 }
 
-check_positions() {
-    local left right
-    for _ in $(seq 200); do
-        left=$(bench status "$rabat_operations" logEnd.epoch logEnd.sequence logEnd.hash applied)
-        right=$(bench status "$marrakech_operations" logEnd.epoch logEnd.sequence logEnd.hash applied)
-        if [ "$left" = "$right" ]; then break; fi
-        sleep 0.05
-    done
-    [ "$left" = "$right" ] || fail "positions differ: $left and $right"
-    read -r epoch sequence hash _ <<<"$left"
-    say "both logs end at epoch $epoch, transaction $sequence, chain hash $hash"
-}
-
 # check_digest NAME RECORDS_URL
 check_digest() {
     bench digest "$2" --expect "$expected" >"$directory/digest-$1.log" ||
@@ -193,24 +132,9 @@ check_digest() {
         "$directory/digest-$1.log"), digest $expected"
 }
 
-stop_both() {
-    local node
-    kill -TERM "$rabat" "$marrakech"
-    for node in rabat marrakech; do
-        wait "${!node}" || fail "$node ended with code $?"
-    done
-    pids=()
-    for node in rabat marrakech; do
-        control verify --store "$directory/$node" >"$directory/verify-$node.log"
-    done
-    say "both daemons have stopped; every checksum of both stores verifies"
-}
-
 main() {
     read_arguments "$@"
-    trap leave EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    enter
     set_up
     start_node rabat
     start_node marrakech

@@ -46,7 +46,8 @@ let package = Package(
 SWIFT
 
 build() {
-    "$swift" build --package-path "$copy" -c release --product planted >"$copy/build.log" 2>&1 && return
+    # The lock files that SwiftPM leaves behind go away with the copy.
+    TMPDIR=$copy "$swift" build --package-path "$copy" -c release --product planted >"$copy/build.log" 2>&1 && return
     cat "$copy/build.log" >&2
     return 1
 }

@@ -225,7 +225,9 @@ struct ReplicationTests {
         try await until("marrakech has rabat's records") {
             try met.gate.status.consistent && met.gate.value("amina") == "rabat"
         }
-        #expect(met.gate.status.quarantineEntries == 1)
+        try await until("its own tail is in quarantine") {
+            met.gate.status.quarantineEntries == 1
+        }
         try await until("in sync") { second.gate.status.inSync.count == 2 }
         await second.stop()
         await met.stop()

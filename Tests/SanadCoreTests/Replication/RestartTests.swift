@@ -187,6 +187,20 @@ struct RestartTests {
         #expect(pair.sites.allSatisfy { $0.log.isEmpty })
     }
 
+    @Test("an emptied store that knows of no cluster does not help to begin one")
+    func emptiedBeforeAll() {
+        var pair = Pair()
+        pair.marrakech.disk.repair = .seed(
+            base: nil, cursor: nil, isLoaded: false, consistentFrom: .zero)
+        pair.restart(.marrakech)
+        pair.wait(.seconds(5))
+        #expect(pair.writable == [])
+        #expect(
+            pair.marrakech.news().has(
+                "send proposal answer: this store was emptied and waits for a snapshot"))
+        #expect(pair.rabat.log.isEmpty)
+    }
+
     @Test("an operator's fence survives a restart, and so does its lifting")
     func fence() {
         var pair = Pair.settled(hasArbiter: true)

@@ -7,11 +7,13 @@ struct RejoinBench {
     var runs: Int
 
     static let transactions: UInt64 = 10_000
+    private static let wholeWords = "the store is whole again"
 
     struct Outcome {
         /// From the start of the returning daemon.
         var seconds: [Double] = []
-        /// From the link between the two: without the daemon's start and the wait for a dial.
+        /// From the link between the two until the store is whole, by the returning daemon's log:
+        /// without its start and the wait for a dial.
         var secondsOfWork: [Double] = []
     }
 
@@ -21,23 +23,22 @@ struct RejoinBench {
         for run in 0..<runs {
             let old = store.primary
             try loseTail(seed: UInt64(100 * (run + 1)))
-            let repairs = try count("the store is whole again", in: old.logFile)
+            let repairs = try count(Self.wholeWords, in: old.logFile)
             let start = monotonicNanoseconds()
             try old.start()
-            var linked: UInt64?
             let deadline = Deadline(seconds: 120)
             while !store.isEqual() {
                 guard !deadline.hasPassed else { throw Failure("no rejoin in 120 s") }
-                if linked == nil, store.isLinked() { linked = monotonicNanoseconds() }
                 // As often as a status is published: asking costs the nodes what is measured.
                 pause(milliseconds: 20)
             }
-            let end = monotonicNanoseconds()
-            outcome.seconds.append(Double(end - start) / 1e9)
-            outcome.secondsOfWork.append(Double(end - (linked ?? end)) / 1e9)
-            guard try count("the store is whole again", in: old.logFile) > repairs else {
+            outcome.seconds.append(Double(monotonicNanoseconds() - start) / 1e9)
+            guard try count(Self.wholeWords, in: old.logFile) > repairs else {
                 throw Failure("\(old.name) had not applied what was cut off: nothing was measured")
             }
+            let span = try time(of: Self.wholeWords, in: old) - time(of: "link up", in: old)
+            // The day may have ended in between.
+            outcome.secondsOfWork.append(span < 0 ? span + 86_400 : span)
             try checkQuarantine(of: old)
             try store.compare()
         }
@@ -65,6 +66,17 @@ struct RejoinBench {
             throw Failure(
                 "\(node.name) should have \(Self.transactions) transactions in quarantine: \(list)")
         }
+    }
+
+    /// When the last line with these words was written, in seconds of the day.
+    private func time(of words: String, in node: BenchNode) throws -> Double {
+        let line = try readLines(node.logFile).last { $0.contains(words) } ?? ""
+        let parts = line.prefix { $0 != " " }.split { "T:Z".contains($0) }.dropFirst()
+        let numbers = parts.compactMap { Double($0) }
+        guard numbers.count == 3 else {
+            throw Failure("\(node.name)'s log does not say when it said: \(words)")
+        }
+        return numbers[0] * 3_600 + numbers[1] * 60 + numbers[2]
     }
 
     private func count(_ words: String, in file: String) throws -> Int {

@@ -155,7 +155,9 @@ extension NodeDatabase {
         let known = try repairPlan()
         if let known, known.phase == .wipe, known.keepsOld { return }
         // Not nil: a repair was under way, and the records are not those of one moment.
-        let unfinished = known.map { $0.consistentFrom ?? .zero }
+        let unfinished = known.flatMap {
+            $0.phase == .wipe ? $0.consistentFrom : $0.consistentFrom ?? .zero
+        }
         try save(
             RepairPlan(
                 kind: .reseed, phase: .wipe, base: nil, consistentFrom: unfinished,

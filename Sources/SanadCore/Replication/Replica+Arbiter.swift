@@ -58,17 +58,14 @@ extension Replica {
 
     private mutating func keepMark(of view: ArbiterView) {
         let epoch = view.record.epoch
-        if let known = arbiter.mark, epoch <= known.epoch {
-            if epoch == known.epoch {
-                arbiter.mark?.committed = max(known.committed, view.committed)
-            }
-        } else {
-            arbiter.mark = (epoch, view.committed)
-        }
+        var mark = arbiter.mark ?? (epoch, view.committed)
+        if epoch > mark.epoch { mark = (epoch, view.committed) }
+        if epoch == mark.epoch { mark.committed = max(mark.committed, view.committed) }
+        arbiter.mark = mark
         // Asked for without this knowledge, the next reign does not wipe it out.
         guard case .takeRole? = proposal?.purpose, let asked = proposal?.record, lacksByArbiter
         else { return }
-        arbiter.mark?.epoch = max(epoch, asked.epoch)
+        arbiter.mark?.epoch = max(mark.epoch, asked.epoch)
     }
 
     /// What the arbiter told of commits, unless a later reign has begun since: that one had them, or

@@ -111,6 +111,10 @@ final class Site {
 
     /// Runs `sanadctl` on files.
     func controlOffline(_ arguments: String...) async throws -> Word {
+        try await controlOffline(arguments)
+    }
+
+    func controlOffline(_ arguments: [String]) async throws -> Word {
         try await Self.tool(arguments, output: "\(directory)/\(name)-\(UUID()).out")
     }
 

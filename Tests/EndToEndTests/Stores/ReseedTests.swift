@@ -119,14 +119,10 @@ extension EndToEnd {
             let sites = try Sites(arbiter: .witness)
             try await sites.startBoth()
             for number in 0..<20 { try sites.rabat.put("k\(number)", "1", on: "both-sites") }
-            let running = try await sites.marrakech.controlOffline(
-                "reseed", "--offline", "--yes", "--reason", "test", "--config",
-                sites.marrakech.configurationPath)
+            let running = try await planOffline(sites.marrakech, "test")
             #expect(!running.isDone, "\(running)")
             sites.marrakech.kill(SIGTERM)
-            let planned = try await sites.marrakech.controlOffline(
-                "reseed", "--offline", "--yes", "--reason", "disk damaged, ticket 4711",
-                "--config", sites.marrakech.configurationPath)
+            let planned = try await planOffline(sites.marrakech, "disk damaged, ticket 4711")
             #expect(planned.isDone && planned.text.contains("planned"), "\(planned)")
             try sites.rabat.put("alone", "1", on: "one-site")
             try sites.marrakech.start()
@@ -141,20 +137,42 @@ extension EndToEnd {
             #expect(history.text.contains("disk damaged, ticket 4711"), "\(history)")
         }
 
+        private func planOffline(
+            _ site: Site, _ reason: String, _ more: String...
+        ) async throws -> Site.Word {
+            try await site.controlOffline(
+                ["reseed", "--offline", "--yes", "--reason", reason, "--config"]
+                    + [site.configurationPath] + more)
+        }
+
+        /// The store that a reseed put aside.
+        private func keptStore(in store: String) throws -> String {
+            let quarantine = store + "/quarantine"
+            let names = try FileManager.default.contentsOfDirectory(atPath: quarantine)
+            return quarantine + "/" + (try #require(names.first { $0.hasPrefix("store-") }))
+        }
+
         /// The records of the store that was put aside, as `import` takes them.
         private func readKeptStore(_ sites: Sites) async throws {
-            let quarantine = sites.marrakech.store + "/quarantine"
-            let names = try FileManager.default.contentsOfDirectory(atPath: quarantine)
-            let kept = try #require(names.first { $0.hasPrefix("store-") })
+            let kept = try keptStore(in: sites.marrakech.store)
             let file = sites.directory + "/kept.ndjson"
             let word = try await sites.marrakech.controlOffline(
-                "export", "--offline", "--store", "\(quarantine)/\(kept)", "--output", file)
+                "export", "--offline", "--store", kept, "--output", file)
             #expect(word.isDone && word.text.contains("the state at sequence"), "\(word)")
             let text = try String(contentsOfFile: file, encoding: .utf8)
             for number in 0..<20 { #expect(text.contains("\"key\":\"k\(number)\",\"value\":1}")) }
             #expect(!text.contains("alone"))
             let back = try await sites.rabat.control("import", file)
             #expect(back.isDone, "\(back)")
+            // As one that was put aside in the middle of a repair.
+            let files = FileManager.default
+            try files.removeItem(atPath: kept + "/node.db")
+            try files.removeItem(atPath: file)
+            let partial = try await sites.marrakech.controlOffline(
+                "export", "--offline", "--store", kept, "--output", file)
+            #expect(partial.code == 65 && partial.text.contains("not the whole"), "\(partial)")
+            #expect(!files.fileExists(atPath: file))
+            #expect(try String(contentsOfFile: file + ".part", encoding: .utf8) == text)
         }
 
         /// As "Both stores were emptied" in OPERATIONS.md says.
@@ -165,9 +183,7 @@ extension EndToEnd {
             for number in 0..<20 { try sites.rabat.put("k\(number)", "1", on: "both-sites") }
             for site in [sites.marrakech, sites.rabat] {
                 site.kill(SIGTERM)
-                let planned = try await site.controlOffline(
-                    "reseed", "--offline", "--accept-loss", "--yes", "--reason", "a mistake",
-                    "--config", site.configurationPath)
+                let planned = try await planOffline(site, "a mistake", "--accept-loss")
                 #expect(planned.isDone, "\(planned)")
                 try site.start()
             }
@@ -193,10 +209,7 @@ extension EndToEnd {
             let files = FileManager.default
             let aside = site.store + ".emptied"
             try files.moveItem(atPath: site.store, toPath: aside)
-            let kept = try #require(
-                try files.contentsOfDirectory(atPath: aside + "/quarantine")
-                    .first { $0.hasPrefix("store-") })
-            try files.moveItem(atPath: "\(aside)/quarantine/\(kept)", toPath: site.store)
+            try files.moveItem(atPath: keptStore(in: aside), toPath: site.store)
         }
 
         @Test("a healthy standby is reseeded on the operator's word, a primary is not")

@@ -152,6 +152,51 @@ struct RestartTests {
         #expect(pair.writable == [.rabat])
     }
 
+    @Test("what the arbiter tells between a proposal and its answer counts, too")
+    func toldMeanwhile() {
+        // The standby is not listed, so it does not take the role itself.
+        var pair = Pair.settled(hasArbiter: true) { $0.mode = .async }
+        pair.isWitnessCut = [true, true]
+        pair.restart(.rabat)
+        // A lease after its start the arbiter counts as away; shortly before, it hears no answers.
+        pair.cutLink()
+        pair.wait(Span(nanoseconds: Places.timing.lease.nanoseconds - 50_000_000))
+        pair.isLinkCut = false
+        pair.pass()
+        pair.isDeaf = [true, false]
+        pair.wait(.milliseconds(100))
+        let version = pair.marrakech.replica.record.version
+        #expect(pair.marrakech.news().has("send proposal answer: yes"))
+        #expect(pair.rabat.replica.proposal?.record.version == version)
+        let view = ArbiterView(
+            record: pair.rabat.replica.record, committed: Sequence(9), remaining: .zero)
+        pair.feed(
+            .arbiter(ArbiterAnswer(echo: pair.now, outcome: .seen, view: view)), to: .rabat)
+        pair.feed(
+            .message(.proposalAnswer(ProposalAnswer(version: version, refusal: nil))), to: .rabat)
+        pair.isDeaf = [false, false]
+        pair.wait(.seconds(30))
+        #expect(pair.writable == [])
+        #expect(pair.rabat.news().has("report warning: this node lacks acknowledged writes"))
+    }
+
+    @Test("what an operator gave up does not keep a node from its role later")
+    func acceptedLoss() {
+        var pair = Pair.settled(hasArbiter: true)
+        pair.marrakech.replica.committedByPrimary = Sequence(9)
+        pair.kill(.rabat)
+        pair.wait(.seconds(6))
+        #expect(pair.writable == [])
+        pair.command(.promote(acceptLoss: true), at: .marrakech)
+        pair.wait(.seconds(6))
+        #expect(pair.writable == [.marrakech])
+        pair.command(.fence, at: .marrakech)
+        pair.wait(.seconds(1))
+        pair.command(.liftFence, at: .marrakech)
+        pair.wait(.seconds(6))
+        #expect(pair.writable == [.marrakech])
+    }
+
     @Test("a primary reborn with an empty store is never the source", arguments: [false, true])
     func reborn(hasArbiter: Bool) {
         var pair = Pair.settled(hasArbiter: hasArbiter)

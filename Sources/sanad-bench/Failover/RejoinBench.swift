@@ -18,11 +18,15 @@ struct RejoinBench {
     }
 
     /// Each run cuts the other site, since the roles are changed by it.
-    func measure() throws -> Outcome {
+    ///
+    /// - Parameter cache: whether the record tables are in the system's cache when the old primary
+    ///   comes back.
+    func measure(_ cache: TableCache, firstSeed: UInt64) throws -> Outcome {
         var outcome = Outcome()
         for run in 0..<runs {
             let old = store.primary
-            try loseTail(seed: UInt64(100 * (run + 1)))
+            try loseTail(seed: firstSeed + UInt64(100 * run))
+            for node in store.pair.nodes { try cache.prepare(node.recordTable) }
             let repairs = try count(Self.wholeWords, in: old.logFile)
             let start = monotonicNanoseconds()
             try old.start()

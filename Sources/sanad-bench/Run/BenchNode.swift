@@ -27,6 +27,7 @@ final class BenchNode {
     var records: Endpoint { Endpoint(port: ports.records) }
     var operations: Endpoint { Endpoint(port: ports.operations) }
     var logFile: String { "\(directory)/\(name).log" }
+    var recordTable: String { "\(directory)/\(name)/records.db" }
     var processIdentifier: pid_t? { process?.identifier }
 
     func writeConfiguration(

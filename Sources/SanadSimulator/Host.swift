@@ -45,6 +45,9 @@ final class Process {
     var isRepairEnding = false
     /// The thread that reads the table for the standby is at work until then, in true time.
     var snapshotsBusyUntil: UInt64 = 0
+    /// Rows that were fetched for a repair, whose names are still listed: a crash has them fetched
+    /// again, and one of the power takes the rows back.
+    var taken: (keys: Set<Int>, readAt: Sequence) = ([], .zero)
     /// Pages that were loaded, and that a crash takes back: they are written in one transaction,
     /// which is committed now and then.
     var openLoad: Disk.Load?

@@ -141,6 +141,7 @@ extension World {
         }
         checkCut(after: position, host)
         hosts[host].disk.cut(after: position, applied: applied)
+        hosts[host].process?.taken = ([], .zero)
         let disk = hosts[host].disk
         if applied > position.sequence {
             hosts[host].process?.table.applied = position.sequence

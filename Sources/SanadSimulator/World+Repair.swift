@@ -10,10 +10,15 @@ enum SnapshotJob {
 }
 
 extension World {
+    /// Fetched rows that share a sync.
+    private static let takenMaximum = 6
+
     mutating func performRepair(_ effect: Effect, _ host: Int) {
         switch effect {
         case .readNames(let limit):
-            let names = hosts[host].disk.namesLeft.prefix(min(limit, 1 + random.index(4)))
+            let taken = hosts[host].process?.taken.keys ?? []
+            let left = hosts[host].disk.namesLeft.filter { !taken.contains($0) }
+            let names = left.prefix(min(limit, 1 + random.index(4)))
             answer(host, .names(names.compactMap(RecordTable.name)))
         case .readRecords(let session, let names):
             readTable(.rows(session: session, names), host)
@@ -87,11 +92,16 @@ extension World {
         defer { answer(host, .recordsReplaced) }
         guard readAt >= process.table.applied else { return count(\.staleRows) }
         let replaced = hosts[host].disk.table.rows.replace(rows)
-        hosts[host].disk.synced = hosts[host].disk.table
         _ = process.table.rows.replace(rows)
-        plan.finish(replaced, readAt: readAt)
-        hosts[host].disk.plan = .rejoin(plan)
+        process.taken.keys.formUnion(replaced)
+        process.taken.readAt = max(process.taken.readAt, readAt)
         count(\.recordsFetched, by: replaced.count)
+        let isLast = plan.left.allSatisfy(process.taken.keys.contains)
+        guard isLast || process.taken.keys.count >= Self.takenMaximum else { return }
+        hosts[host].disk.synced = hosts[host].disk.table
+        plan.finish(Array(process.taken.keys), readAt: process.taken.readAt)
+        hosts[host].disk.plan = .rejoin(plan)
+        process.taken = ([], .zero)
     }
 
     private mutating func beginLoad(

@@ -17,16 +17,32 @@ extension Store {
         return try nodeDatabase.repairNamesLeft() == 0
     }
 
-    /// Takes the answer to a fetch of `nodeDatabase.repairNames`: the rows go into the table,
-    /// durably, and then the names off the list. A kill in between only repeats the fetch.
+    /// Takes the answer to a fetch of `nodeDatabase.repairNames`: the rows go into the table, and
+    /// with the last of them, or when there are many, they are synced, and the names go off the
+    /// list. A kill in between only repeats the fetch.
     ///
     /// - Precondition: the page was read at the primary whose history the log follows now.
     /// - Throws: `.staleRows` when the rows were read before `table.flushedPosition`; the same names
-    ///   are to be fetched again once the primary has flushed up to there.
+    ///   are to be fetched again once the primary has flushed up to there. `.unexpectedRows` when the
+    ///   page answers for other names than the next ones.
     public func repair(with page: RecordPage) throws(StoreError) {
+        let names = page.names()
+        if page.kind == .names {
+            guard !names.isEmpty, try nodeDatabase.repairNames(limit: names.count) == names else {
+                throw StoreError(
+                    .unexpectedRows, operation: "take rows", path: log.catalog.directory,
+                    message: "the page has other records than those that are to be fetched")
+            }
+        }
         try table.replace(page)
+        guard let last = names.last else { return }
+        nodeDatabase.noteTaken(page, last: last)
+        let isWhole = try nodeDatabase.repairNames(limit: 1).isEmpty
+        guard isWhole || (nodeDatabase.taken?.bytes ?? 0) >= Limits.repairSyncBytes else { return }
         log.options.beforeStep()
-        try nodeDatabase.finishNames(page.names(), readAt: page.position.sequence)
+        try table.synchronizeRows()
+        log.options.beforeStep()
+        try nodeDatabase.finishTaken()
     }
 
     /// Ends the plan if the records are right, and stay so after a power loss; call it now and then

@@ -46,15 +46,16 @@ extension StoreInspection {
         if version >= 2, let readAt = try table.integer("SELECT max(read_at) FROM load_state") {
             found.consistentFrom = max(found.consistentFrom, Sequence(readAt))
         }
-        try forEachRow(table, &found, body)
+        try forEachRow(table, version, &found, body)
         return found
     }
 
     /// The newest row of each record that lives.
     private func forEachRow(
-        _ table: SQLiteConnection, _ found: inout RecordsFound, _ body: (MutationView) -> Bool
+        _ table: SQLiteConnection, _ version: UInt64, _ found: inout RecordsFound,
+        _ body: (MutationView) -> Bool
     ) throws(StoreError) {
-        let rows = try table.prepare(RunTables.range)
+        let rows = try table.prepare(RunTables.range(inVersion: version))
         rows.bind(1, copyingText: StoredName.everything.lower)
         rows.bind(2, copyingText: StoredName.everything.upper)
         var last: [UInt8] = []

@@ -100,6 +100,8 @@ public struct StoreInspection: Sendable {
         let applied = Sequence(try table.integer("SELECT applied_sequence FROM meta") ?? 0)
         report.notCompared = unfinished(applied)
         guard report.notCompared == nil else { return report }
+        let version = try FileFormat.records.check(table) ?? FileFormat.records.version
+        let rows = try table.prepare(RunTables.range(inVersion: version))
         // An empty name is a private temporary database that goes away with the connection.
         let replay = try SQLiteConnection(path: "", access: .create, vfs: nil)
         try replay.execute("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF")
@@ -109,7 +111,7 @@ public struct StoreInspection: Sendable {
             WITHOUT ROWID
             """)
         guard try replayLog(upTo: applied, into: replay, &report, progress) else { return report }
-        try compare(table, replay, &report, progress)
+        try compare(rows, replay, &report, progress)
         return report
     }
 
@@ -163,10 +165,9 @@ public struct StoreInspection: Sendable {
 
     /// Walks both in the order of names, side by side.
     private func compare(
-        _ table: SQLiteConnection, _ replay: SQLiteConnection, _ report: inout RecordsReport,
+        _ rows: SQLiteStatement, _ replay: SQLiteConnection, _ report: inout RecordsReport,
         _ progress: (RecordsReport) -> Bool
     ) throws(StoreError) {
-        let rows = try table.prepare(RunTables.range)
         rows.bind(1, copyingText: StoredName.everything.lower)
         rows.bind(2, copyingText: StoredName.everything.upper)
         var last: [UInt8]?

@@ -287,6 +287,37 @@ struct CheckTests {
         #expect(world.violation == nil)
     }
 
+    @Test("a crash has fetched rows fetched again, unless they were synced")
+    mutating func fetchedRows() throws {
+        let all = Dictionary(uniqueKeysWithValues: (0..<8).map { ($0, false) })
+        var disk = world.freshDisk(of: 1)
+        disk.plan = .rejoin(Disk.Rejoin(names: all, base: .zero))
+        world.hosts[1].disk = disk
+        world.hosts[1].process?.table = disk.table
+        func page(_ keys: Range<Int>) -> [UInt8] {
+            RecordTable().rows(of: keys.compactMap(RecordTable.name))
+        }
+        world.perform(.replaceRecords(page(0..<4), readAt: Sequence(3)), 1)
+        #expect(world.hosts[1].process?.taken.keys == Set(0..<4))
+        #expect(world.hosts[1].disk.namesLeft == Array(0..<8))
+        world.crash(1, isPower: false)
+        world.start(1)
+        #expect(world.hosts[1].process?.taken.keys == [])
+        #expect(world.hosts[1].disk.namesLeft == Array(0..<8))
+        world.perform(.replaceRecords(page(0..<6), readAt: Sequence(4)), 1)
+        #expect(world.hosts[1].disk.namesLeft == [6, 7], "so many are synced")
+        world.perform(.replaceRecords(page(6..<7), readAt: Sequence(5)), 1)
+        #expect(world.hosts[1].disk.namesLeft == [6, 7])
+        world.perform(.replaceRecords(page(7..<8), readAt: Sequence(5)), 1)
+        #expect(world.hosts[1].disk.namesLeft.isEmpty, "the last ones are")
+        guard case .rejoin(let plan)? = world.hosts[1].disk.plan else {
+            Issue.record("the plan is gone")
+            return
+        }
+        #expect(plan.consistentFrom == Sequence(5))
+        #expect(world.violation == nil)
+    }
+
     @Test("a power loss takes the table back to its last sync, and a crash does not")
     mutating func powerLoss() throws {
         let whole = world.hosts[1].disk

@@ -12,6 +12,8 @@ enum FaultyFileSystem {
     /// Whether a failing write leaves the first half of its bytes behind.
     static let tears = Atomic<Bool>(false)
     static let fails = Atomic<Int>(0)
+    /// Syncs of all files.
+    static let syncs = Atomic<Int>(0)
 
     // Swift cannot import these macros: SQLITE_IOERR with a number in the second byte.
     private static let writeFailure = SQLITE_IOERR | (3 << 8)
@@ -112,7 +114,8 @@ enum FaultyFileSystem {
                 ? truncateFailure : methods($0)?.xTruncate(real($0), $1) ?? SQLITE_IOERR
         }
         own.xSync = {
-            isDue() ? syncFailure : methods($0)?.xSync(real($0), $1) ?? SQLITE_IOERR
+            syncs.add(1, ordering: .relaxed)
+            return isDue() ? syncFailure : methods($0)?.xSync(real($0), $1) ?? SQLITE_IOERR
         }
         own.xFileSize = { methods($0)?.xFileSize(real($0), $1) ?? SQLITE_IOERR }
         own.xLock = { methods($0)?.xLock(real($0), $1) ?? SQLITE_IOERR }

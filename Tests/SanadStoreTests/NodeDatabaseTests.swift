@@ -34,7 +34,7 @@ struct NodeDatabaseTests {
             """)
         let records = try SQLiteConnection(
             path: fixture.path + "/records.db", access: .readWrite)
-        try records.execute("DROP TABLE load_state; PRAGMA user_version = 1")
+        try records.execute("DROP TABLE load_state; DROP TABLE repaired; PRAGMA user_version = 1")
     }
 
     @Test("A store of version 1 is brought up to date where it stands")
@@ -49,7 +49,7 @@ struct NodeDatabaseTests {
             #expect(try store.nodeDatabase.repairPlan() == nil)
             #expect(try store.nodeDatabase.fence() == nil)
             #expect(try store.loadProgress() == nil)
-            for (file, access) in [("node.db", 2), ("records.db", 2)] as [(String, UInt64)] {
+            for (file, access) in [("node.db", 2), ("records.db", 3)] as [(String, UInt64)] {
                 let connection = try SQLiteConnection(
                     path: fixture.path + "/" + file, access: .readOnly)
                 #expect(try connection.integer("PRAGMA user_version") == access)

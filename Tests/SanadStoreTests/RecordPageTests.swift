@@ -1,4 +1,5 @@
 import SanadCore
+import SanadTestSupport
 import Testing
 
 @testable import SanadStore
@@ -107,6 +108,67 @@ struct RecordPageTests {
         #expect(failure([UInt8](repeating: 0, count: 64)) == .badMagic)
     }
 
+    @Test("Rows of many names are of one position, whatever is flushed meanwhile")
+    func manyRows() throws {
+        let fixture = try Fixture()
+        let store = try fixture.open()
+        defer { store.close() }
+        var maker = FrameMaker()
+        _ = store.table.insert(try maker.start(1))
+        let keys = (0..<1_000).map { "k\($0)" }.sorted()
+        let names = try (keys + ["none"]).shuffled().map {
+            try #require(RecordName(bytes: bytes("pupils\t\($0)")))
+        }
+        let reader = try store.table.makeSnapshotReader()
+        for round in 0..<8 {
+            // All keys in one frame, so that rows of two positions show.
+            let frame = maker.frame(keys.map { ($0, "v\(round)") })
+            try blockUntil("room") { store.table.insert(frame) }
+            store.table.requestFlush()
+            var isFlushed = false
+            repeat {
+                isFlushed = store.table.flushedPosition == frame.position
+                let page = try reader.rows(names: names)
+                #expect(
+                    page.names().map(\.bytes)
+                        == names.map(\.bytes).sorted { $0.lexicographicallyPrecedes($1) })
+                var values: Set<[UInt8]?> = []
+                try page.forEachRow { values.insert($0.value.map { [UInt8]($0) }) }
+                #expect(values.count == (page.position.sequence.value < 2 ? 1 : 2))
+                if page.position == frame.position { #expect(values.contains(bytes("v\(round)"))) }
+            } while !isFlushed
+        }
+    }
+
+    @Test("Rows that do not fit a page are left to the next one")
+    func fullPages() throws {
+        let fixture = try Fixture()
+        let store = try fixture.open()
+        defer { store.close() }
+        var maker = FrameMaker()
+        _ = store.table.insert(try maker.start(1))
+        var names: [RecordName] = []
+        // The first reader's share is a little less than a page, and the second one's more.
+        for number in 0..<40 {
+            let size = number < 5 ? 830_000 : number < 10 ? 1_040_000 : 1
+            let value = "\"" + String(repeating: "x", count: size) + "\""
+            let frame = maker.put("k\(10 + number)", value)
+            try blockUntil("room") { store.table.insert(frame) }
+            names.append(try #require(RecordName(bytes: bytes("pupils\tk\(10 + number)"))))
+        }
+        try store.table.flushAll()
+        let reader = try store.table.makeSnapshotReader()
+        var left = names
+        while !left.isEmpty {
+            let page = try reader.rows(names: left)
+            #expect(page.names() == Array(left.prefix(page.rowCount)))
+            #expect(page.rowCount >= min(5, left.count))
+            #expect(page.bytes.count <= Limits.recordPageBytesMaximum)
+            try #require(page.rowCount > 0)
+            left.removeFirst(page.rowCount)
+        }
+    }
+
     @Test("A damaged row of the primary is not sent")
     func damagedRow() throws {
         let fixture = try Fixture()
@@ -118,7 +180,9 @@ struct RecordPageTests {
         store.close()
         let connection = try SQLiteConnection(
             path: fixture.path + "/records.db", access: .readWrite)
-        try connection.execute("UPDATE records SET value = x'32'")
+        for table in ["records"] + RunTables.waiting {
+            try connection.execute("UPDATE \(table) SET value = x'32'")
+        }
         let reader = try store.table.makeSnapshotReader()
         try expectFailure(.corrupt) { _ = try reader.page(after: nil) }
         try expectFailure(.corrupt) {

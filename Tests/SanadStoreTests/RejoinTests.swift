@@ -144,14 +144,58 @@ struct RejoinTests {
         let names = try standby.nodeDatabase.repairNamesLeft()
         try world.flush(world.primary)
         try world.fetch(limit: 5)
-        #expect(try standby.nodeDatabase.repairNamesLeft() < names)
+        #expect(try standby.nodeDatabase.repairNames(limit: 1_000).count == Int(names) - 5)
         let entry = try standby.log.cut(
             after: world.fork, reason: "", wallMilliseconds: 2, repairsTable: true)
         #expect(entry == nil)
         #expect(try standby.nodeDatabase.repairNamesLeft() == names)
+        #expect(try standby.nodeDatabase.repairNames(limit: 1_000).count == Int(names))
         #expect(try standby.nodeDatabase.repairPlan()?.consistentFrom == nil)
         try world.fetch(limit: 1_000)
         try finish(world)
+    }
+
+    @Test("Rows that were not synced are fetched again after a restart, and only then")
+    func restartWhileFetching() throws {
+        let world = try Rejoin(seed: 7)
+        try world.part()
+        try world.flush(world.standby)
+        _ = try world.standby.log.cut(
+            after: world.fork, reason: "", wallMilliseconds: 1, repairsTable: true)
+        let names = try world.standby.nodeDatabase.repairNames(limit: 1_000)
+        try world.flush(world.primary)
+        try world.fetch(limit: 5)
+        try world.fetch(limit: 7)
+        #expect(
+            try world.standby.nodeDatabase.repairNames(limit: 1_000) == Array(names.dropFirst(12)))
+        world.closeStandby()
+        try world.openStandby()
+        #expect(try world.standby.nodeDatabase.repairNames(limit: 1_000) == names)
+        #expect(try world.standby.nodeDatabase.repairPlan()?.consistentFrom == nil)
+        try world.fetch(limit: 5)
+        try world.fetch(limit: 1_000)
+        #expect(try world.standby.nodeDatabase.repairNamesLeft() == 0)
+        try finish(world)
+    }
+
+    @Test("A page that answers for other names is refused, and changes nothing")
+    func otherNames() throws {
+        let world = try Rejoin(seed: 7)
+        try world.part()
+        let standby = world.standby
+        try world.flush(standby)
+        _ = try standby.log.cut(
+            after: world.fork, reason: "", wallMilliseconds: 1, repairsTable: true)
+        let names = try standby.nodeDatabase.repairNames(limit: 1_000)
+        try world.flush(world.primary)
+        let reader = try world.primary.table.makeSnapshotReader()
+        let before = try standby.dump()
+        for wrong in [Array(names.dropFirst()), [names[0]] + names.dropFirst(2), []] {
+            let page = try reader.rows(names: wrong)
+            try expectFailure(.unexpectedRows) { try standby.repair(with: page) }
+        }
+        #expect(try standby.dump() == before)
+        #expect(try standby.nodeDatabase.repairNames(limit: 1_000) == names)
     }
 
     private static func cutUntilKilled(

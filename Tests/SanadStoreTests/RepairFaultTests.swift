@@ -1,9 +1,33 @@
 import SanadCore
+import Synchronization
 import Testing
 
 @testable import SanadStore
 
 extension FaultTests {
+    @Test("Fetched rows are synced, also when a fetch brought nothing new")
+    func syncOfRows() throws {
+        try #require(FaultyFileSystem.registered)
+        let world = try Rejoin(seed: 21)
+        try world.part(tail: 8)
+        try world.flush(world.standby)
+        try world.flush(world.primary)
+        world.closeStandby()
+        world.fixture.options.vfs = FaultyFileSystem.name
+        try world.openStandby()
+        let standby = world.standby
+        _ = try standby.log.cut(
+            after: world.fork, reason: "fork", wallMilliseconds: 1, repairsTable: true)
+        let names = try standby.nodeDatabase.repairNames(limit: 1_000)
+        let page = try world.primary.table.makeSnapshotReader().rows(names: names)
+        for _ in 0..<2 {
+            try standby.table.replace(page)
+            let before = FaultyFileSystem.syncs.load(ordering: .relaxed)
+            try standby.table.synchronizeRows()
+            #expect(FaultyFileSystem.syncs.load(ordering: .relaxed) == before + 1)
+        }
+    }
+
     @Test("A migration is done wholly or not at all, whichever write fails")
     func migrationFaults() throws {
         try #require(FaultyFileSystem.registered)

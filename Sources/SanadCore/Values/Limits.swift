@@ -65,6 +65,11 @@ public enum Limits {
     public static let recordPageBytesMaximum = 8 << 20
     /// Names of one fetch while a table is repaired: one read transaction on the primary.
     public static let repairNamesMaximum = 4_096
+    /// Connections that read the rows of a fetch at once: as many reads as a disk serves well.
+    public static let rowReaders = 8
+    /// Bytes of fetched rows that share one sync, with the page that reaches them: what a
+    /// crash has fetched again at most.
+    public static let repairSyncBytes = 4 << 20
     /// Bytes of rows loaded or replaced before they are moved from the WAL into the table. With what
     /// pages add to it, below the size to which the WAL is cut: it is overwritten, not made anew.
     public static let loadCheckpointBytes = 48 << 20

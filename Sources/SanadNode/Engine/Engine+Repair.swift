@@ -111,6 +111,8 @@ extension Engine {
             // The primary's table had not come as far as this one's; the same names again.
             log.notice("the primary's rows were too old; asking again")
             followUps.append(.recordsReplaced)
+        } catch  where error.code == .unexpectedRows {
+            dropLink(reason: "the peer answers for other records than it was asked for")
         }
     }
 

@@ -102,7 +102,7 @@ extension SegmentLog {
             let connection = try SQLiteConnection(
                 path: partial, access: .create, vfs: options.vfs)
             try Pragmas(
-                pageBytes: options.segmentPageBytes, synchronous: .full,
+                pageBytes: options.segmentPageBytes, synchronous: .normal,
                 cacheKibibytes: 4 << 10, journalBytesLimit: 0
             ).apply(toWriter: connection)
             try connection.transaction { () throws(StoreError) in
@@ -118,6 +118,7 @@ extension SegmentLog {
             }
             let insert = try connection.prepare("INSERT INTO frames VALUES (?, ?, ?, ?, ?)")
             var previous = plan.position
+            var copiedBytes = 0
             while true {
                 let frames = try lookup.read(
                     after: previous.sequence, maximumBytes: Limits.appendBatchBytesMaximum,
@@ -131,11 +132,16 @@ extension SegmentLog {
                         insert.bind(4, copying: frame.hash.bytes)
                         insert.bind(5, copying: frame.bytes)
                         try insert.run()
+                        copiedBytes += frame.bytes.count
                     }
                 }
-                _ = try connection.checkpoint(.passive)
+                if copiedBytes >= Limits.loadCheckpointBytes {
+                    _ = try connection.checkpoint(.passive)
+                    copiedBytes = 0
+                }
                 previous = last.position
             }
+            // This is what syncs the file: a part of it is worth nothing.
             _ = try connection.checkpoint(.truncate)
         }
         try Files.rename(partial, to: path)

@@ -5,6 +5,8 @@ public import SanadCore
 /// Used by the node thread only. What a call saved is on the disk when it returns.
 public final class NodeDatabase {
     let connection: SQLiteConnection
+    /// Fetched rows that are in the record table, and not yet synced.
+    var taken: TakenNames?
     private let lock: DirectoryLock
 
     /// Opens the file, or makes it for this cluster and node.

@@ -41,6 +41,15 @@ public struct RepairPlan: Hashable, Sendable {
     var keptName: String { "store-\(wallMilliseconds)" }
 }
 
+/// The first of the names still listed: their rows were taken, and a power loss can take them back.
+struct TakenNames {
+    var last: RecordName
+    /// The highest position at which they were read.
+    var readAt: Sequence
+    /// Bytes of the pages.
+    var bytes: Int
+}
+
 extension NodeDatabase {
     /// The plan that is being carried out; nil when the record table is what the log says.
     public func repairPlan() throws(StoreError) -> RepairPlan? { try Self.repairPlan(connection) }
@@ -81,11 +90,15 @@ extension NodeDatabase {
     }
 
     /// Names of records that are still to be fetched from the primary, in their order.
+    ///
+    /// Those of rows that were taken are left out before it is written down that they need not be
+    /// fetched any more: after a crash they are.
     public func repairNames(limit: Int) throws(StoreError) -> [RecordName] {
         let statement = try connection.prepare(
-            "SELECT name FROM repair_names WHERE is_done = 0 ORDER BY name LIMIT ?")
+            "SELECT name FROM repair_names WHERE is_done = 0 AND name > ? ORDER BY name LIMIT ?")
         defer { statement.reset() }
-        statement.bind(1, UInt64(max(0, limit)))
+        statement.bind(1, copying: taken?.last.bytes ?? [])
+        statement.bind(2, UInt64(max(0, limit)))
         var names: [RecordName] = []
         while try statement.step() {
             guard let name = RecordName(bytes: statement.bytes(0)) else {
@@ -96,26 +109,33 @@ extension NodeDatabase {
         return names
     }
 
-    /// How many names `repairNames` would give without a limit.
+    /// How many names are listed as to be fetched.
     public func repairNamesLeft() throws(StoreError) -> UInt64 {
         try connection.integer("SELECT count(*) FROM repair_names WHERE is_done = 0") ?? 0
     }
 
-    /// The rows of these names are in the record table, as they were at the primary at `readAt`.
-    public func finishNames(
-        _ names: [RecordName], readAt: Sequence
-    ) throws(StoreError) {
-        guard var plan = try repairPlan() else { return }
-        plan.consistentFrom = max(plan.consistentFrom ?? readAt, readAt)
+    /// The rows of a page, the answer for the first of `repairNames`, are in the record table.
+    func noteTaken(_ page: RecordPage, last: RecordName) {
+        var noted = taken ?? TakenNames(last: last, readAt: .zero, bytes: 0)
+        noted.last = last
+        noted.readAt = max(noted.readAt, page.position.sequence)
+        noted.bytes += page.bytes.count
+        taken = noted
+    }
+
+    /// Writes down that the names of rows that were taken need not be fetched any more; call it
+    /// once the rows are synced.
+    func finishTaken() throws(StoreError) {
+        guard let noted = taken, var plan = try repairPlan() else { return }
+        plan.consistentFrom = max(plan.consistentFrom ?? .zero, noted.readAt)
         try write { () throws(StoreError) in
             let statement = try connection.prepare(
-                "UPDATE repair_names SET is_done = 1 WHERE name = ?")
-            for name in names {
-                statement.bind(1, copying: name.bytes)
-                try statement.run()
-            }
+                "UPDATE repair_names SET is_done = 1 WHERE name <= ?")
+            statement.bind(1, copying: noted.last.bytes)
+            try statement.run()
             try save(plan)
         }
+        taken = nil
     }
 
     /// Adds names found in a quarantine file up to `sequence`. A name that is there already is
@@ -123,6 +143,8 @@ extension NodeDatabase {
     func addRepairNames(
         _ names: Set<[UInt8]>, until sequence: Sequence
     ) throws(StoreError) {
+        // Some of them may lie before the last one that was taken.
+        taken = nil
         try write { () throws(StoreError) in
             let statement = try connection.prepare(
                 "INSERT OR REPLACE INTO repair_names VALUES (?, 0)")
@@ -159,6 +181,7 @@ extension NodeDatabase {
 
     /// The same for a log that ends at `sequence`, so that there is nothing to cut off.
     func forgetRows(beyond sequence: Sequence) throws(StoreError) {
+        taken = nil
         guard var plan = try repairPlan(), plan.kind == .rejoin else { return }
         try write { () throws(StoreError) in
             try forgetRows(of: &plan, beyond: sequence)
@@ -169,6 +192,7 @@ extension NodeDatabase {
     private func forgetRows(
         of plan: inout RepairPlan, beyond sequence: Sequence
     ) throws(StoreError) {
+        taken = nil
         guard let from = plan.consistentFrom, from > sequence else { return }
         plan.consistentFrom = nil
         try connection.execute("UPDATE repair_names SET is_done = 0")

@@ -81,7 +81,8 @@ enum FileFormat {
     /// `PRAGMA user_version`, raised with each change that an older program cannot read.
     var version: UInt64 {
         switch self {
-        case .node, .records: 2
+        case .records: 3
+        case .node: 2
         case .segment, .witness: 1
         }
     }

@@ -26,6 +26,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         case appliedBeyondFork
         /// Rows were read before a position that the table has already reached: fetch them again.
         case staleRows
+        /// Rows came of other records than those that were asked for.
+        case unexpectedRows
         /// The store may be the only one that has acknowledged writes.
         case lastCopy
         /// An entry with the same key and other content exists.

@@ -17,13 +17,16 @@ struct MemTable: Sendable {
     private var born: UInt64 = 0
     private var retryAt: UInt64 = 0
     var isFlushRequested = false
+    /// Memory has filled up.
+    private var isFlushDue = false
     var isRoomWanted = false
     var isStopping = false
     var failure: StoreError?
 
     /// What the flush thread does next.
     enum Step: Sendable {
-        case flush(Generation)
+        /// Somebody asked for it, and waits perhaps, or it is simply due.
+        case flush(Generation, isAwaited: Bool)
         case wait(nanoseconds: UInt64?)
         case stop
     }
@@ -88,19 +91,23 @@ struct MemTable: Sendable {
         if failure?.isFatal == true { return .stop }
         if let frozen {
             if isStopping, failure != nil { return .stop }
-            return now >= retryAt ? .flush(frozen) : .wait(nanoseconds: retryAt - now)
+            return now >= retryAt
+                ? .flush(frozen, isAwaited: false) : .wait(nanoseconds: retryAt - now)
         }
         if active.isEmpty {
             isFlushRequested = false
+            isFlushDue = false
             return isStopping ? .stop : .wait(nanoseconds: nil)
         }
         if isStopping, active.bytes > Self.stopFlushBytes { return .stop }
         let due = min(lastInsert + idle, born + age)
-        guard isStopping || isFlushRequested || now >= due else {
+        guard isStopping || isFlushRequested || isFlushDue || now >= due else {
             return .wait(nanoseconds: due - now)
         }
+        let isAwaited = isFlushRequested
         isFlushRequested = false
-        return .flush(freeze())
+        isFlushDue = false
+        return .flush(freeze(), isAwaited: isAwaited)
     }
 
     /// Whether a generation is still the one to flush.
@@ -118,6 +125,7 @@ struct MemTable: Sendable {
         if failure?.isFatal == false { failure = nil }
         era += 1
         isFlushRequested = false
+        isFlushDue = false
         defer { isRoomWanted = false }
         return isRoomWanted
     }
@@ -137,7 +145,7 @@ struct MemTable: Sendable {
         frozen = nil
         failure = nil
         // A generation that filled up during the flush is due at once.
-        if active.bytes > bytesMaximum / 2 { isFlushRequested = true }
+        if active.bytes > bytesMaximum / 2 { isFlushDue = true }
         defer { isRoomWanted = false }
         return isRoomWanted
     }

@@ -8,6 +8,8 @@ final class RecordFile {
     private let delete: SQLiteStatement
     /// The run tables that hold rows.
     private(set) var runs: Set<Int> = []
+    /// Rows that were fetched after a cut wait for their merge.
+    var hasRepaired: Bool
     /// The boundary up to which the table holds the log.
     private(set) var position: Position
     /// Bytes written since the last checkpoint, beside flushes; while the file has a rollback journal,
@@ -33,7 +35,7 @@ final class RecordFile {
         CREATE TABLE records (
             name TEXT PRIMARY KEY COLLATE BINARY, sequence INTEGER NOT NULL,
             checksum INTEGER NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
-        """ + RunTables.schema + schemaUpgradeTo2
+        """ + RunTables.schema + schemaUpgradeTo2 + schemaUpgradeTo3
 
     /// How far a load of rows from a peer has come; at most one row.
     private static let schemaUpgradeTo2 = """
@@ -42,6 +44,8 @@ final class RecordFile {
             read_in INTEGER NOT NULL, row_count INTEGER NOT NULL, byte_count INTEGER NOT NULL,
             is_complete INTEGER NOT NULL) STRICT;
         """
+
+    private static let schemaUpgradeTo3 = RunTables.create(RunTables.repaired)
 
     /// - Parameter isLoading: all rows are still to come from a peer.
     init(
@@ -54,7 +58,8 @@ final class RecordFile {
         if let version = try FileFormat.records.check(connection) {
             if version < FileFormat.records.version {
                 try connection.transaction { () throws(StoreError) in
-                    try connection.execute(Self.schemaUpgradeTo2)
+                    if version < 2 { try connection.execute(Self.schemaUpgradeTo2) }
+                    try connection.execute(Self.schemaUpgradeTo3)
                     try FileFormat.records.mark(connection)
                 }
             }
@@ -83,11 +88,17 @@ final class RecordFile {
         advance = try connection.prepare(
             "UPDATE meta SET applied_epoch = ?1, applied_sequence = ?2, applied_hash = ?3")
         position = try Self.position(connection, cluster: cluster)
-        for slot in 0..<RunTables.count {
-            let rows = try connection.integer(
-                "SELECT EXISTS (SELECT 1 FROM \(RunTables.name(slot)))")
-            if rows == 1 { runs.insert(slot) }
+        hasRepaired = try Self.hasRows(connection, RunTables.repaired)
+        for slot in 0..<RunTables.count
+        where try Self.hasRows(connection, RunTables.name(slot)) {
+            runs.insert(slot)
         }
+    }
+
+    private static func hasRows(
+        _ connection: SQLiteConnection, _ table: String
+    ) throws(StoreError) -> Bool {
+        try connection.integer("SELECT EXISTS (SELECT 1 FROM \(table))") == 1
     }
 
     /// - Returns: whether the file has a rollback journal.
@@ -136,12 +147,14 @@ final class RecordFile {
     /// Writes a generation's mutations and the position that they reach in one transaction, in
     /// the order of their names, which makes the writes sequential.
     ///
+    /// - Parameter isAwaited: it is written as a run, whatever its size: that takes the least time.
     /// - Precondition: `hasFreeRun`, or the caller has merged.
-    func apply(_ generation: Generation) throws(StoreError) {
+    func apply(_ generation: Generation, isAwaited: Bool = false) throws(StoreError) {
         // A start can find a load that was complete, and whose end was cut short before this.
         try leaveDirectMode()
         let entries = generation.sortedNewest()
-        let isMerged = runs.isEmpty && entries.count <= options.directRowsMaximum
+        let isSmall = entries.count <= options.directRowsMaximum
+        let isMerged = isSmall && !isAwaited && !hasUnmerged
         let slot = isMerged ? nil : (0..<RunTables.count).first { !runs.contains($0) }
         precondition(isMerged || slot != nil, "a merge has made room for a run")
         try connection.transaction { () throws(StoreError) in
@@ -229,17 +242,23 @@ final class RecordFile {
 
     // MARK: Merging
 
-    var hasRuns: Bool { !runs.isEmpty }
+    var hasUnmerged: Bool { hasRepaired || !runs.isEmpty }
 
     var hasFreeRun: Bool { runs.count < RunTables.count }
 
-    /// Does a bounded piece of merging the runs that stand now into the merged table.
+    /// Does a bounded piece of bringing what waits into the merged table: the rows that were
+    /// fetched first, since what they hide has sequences that mean nothing, then the runs that
+    /// stand now.
     ///
     /// Each piece is one transaction. A piece that is done twice, after a crash, changes nothing:
     /// rows are guarded by their sequence, and the runs are emptied only after the last piece.
     ///
-    /// - Returns: true when there is no more to merge of these runs.
+    /// - Returns: true when there is no more to merge of these.
     func mergePiece() throws(StoreError) -> Bool {
+        if hasRepaired {
+            try mergeRepaired(rowsMaximum: options.mergeRowsMaximum)
+            return !hasUnmerged
+        }
         guard !runs.isEmpty else { return true }
         let current: RecordMerge
         if let merge {

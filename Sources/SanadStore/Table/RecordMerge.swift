@@ -7,7 +7,7 @@ final class RecordMerge {
 
     // Bounds of a piece: what a flush that is due meanwhile has to wait for.
     private let rowsMaximum: Int
-    private static let bytesMaximum = 8 << 20
+    static let bytesMaximum = 8 << 20
 
     init(
         _ connection: SQLiteConnection, slots: [Int], rowsMaximum: Int

@@ -34,7 +34,7 @@ extension RecordTable {
     }
 
     /// Puts rows fetched from the primary in the place of what the table has under their names,
-    /// durably, whatever their sequences are.
+    /// whatever their sequences are; `synchronizeRows` makes them durable.
     ///
     /// Frames of the log may be inserted before and after it. The table is the state of the log
     /// again once it has applied it up to the position of every such page.
@@ -43,6 +43,11 @@ extension RecordTable {
     ///   changed since is in the table already, and they must be read again.
     public func replace(_ page: RecordPage) throws(StoreError) {
         try changing { file throws(StoreError) in try file.replace(page) }
+    }
+
+    /// Brings what was replaced to where a power loss cannot take it back, whoever reads the file.
+    func synchronizeRows() throws(StoreError) {
+        try changing { file throws(StoreError) in try file.synchronizeRows() }
     }
 
     /// Makes an empty table stand at `base`, and ready for `load`.

@@ -170,7 +170,7 @@ public final class RecordTable: Sendable {
 
     /// Nothing has to be flushed for `nanoseconds`: merges a piece when it is time, else waits.
     private func mergeOrWait(_ nanoseconds: UInt64?, now: UInt64, _ mergeDue: inout UInt64) {
-        guard file.withLock({ $0.hasRuns }) else {
+        guard file.withLock({ $0.hasUnmerged }) else {
             signal.wait(nanoseconds: nanoseconds)
             return
         }
@@ -207,21 +207,21 @@ public final class RecordTable: Sendable {
             switch step {
             case .stop: return
             case .wait(let nanoseconds): mergeOrWait(nanoseconds, now: now, &mergeDue)
-            case .flush(let generation):
-                flush(generation)
+            case .flush(let generation, let isAwaited):
+                flush(generation, isAwaited)
                 mergeDue = Clock.monotonic() + Self.mergeDelay
             }
         }
     }
 
-    private func flush(_ generation: Generation) {
+    private func flush(_ generation: Generation, _ isAwaited: Bool) {
         do throws(StoreError) {
             let isApplied = try file.withLock { file throws(StoreError) in
                 // The table may have been set back while this thread waited for the file.
                 guard memory.withLock({ $0.isFrozen(generation) }) else { return false }
                 // All runs taken: the flush waits for a merge, and writes for the flush.
                 while !file.hasFreeRun { _ = try file.mergePiece() }
-                try file.apply(generation)
+                try file.apply(generation, isAwaited: isAwaited)
                 return true
             }
             guard isApplied else { return }

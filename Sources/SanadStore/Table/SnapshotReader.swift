@@ -1,4 +1,5 @@
 public import SanadCore
+internal import Synchronization
 
 /// Reads a primary's record table for a peer that repairs or makes anew its own.
 ///
@@ -8,9 +9,16 @@ public import SanadCore
 /// take turns.
 public final class SnapshotReader: Sendable {
     private let core: TakingTurns<SnapshotReaderCore>
+    private let path: String
+    private let options: StoreOptions
+    /// Made when they are first needed.
+    private let rowReaders = Mutex<RowReaders?>(nil)
 
     init(path: String, options: StoreOptions) throws(StoreError) {
-        core = TakingTurns(try SnapshotReaderCore(path: path, options: options))
+        self.path = path
+        self.options = options
+        core = TakingTurns(
+            try SnapshotReaderCore(path: path, options: options, cacheKibibytes: 4 << 10))
     }
 
     /// Live records in the order of their names.
@@ -32,37 +40,54 @@ public final class SnapshotReader: Sendable {
     /// The rows of some names, at most `Limits.repairNamesMaximum` of them: of the first of them,
     /// in their order, as many as fit a page. The page has a row for a name without a record too.
     public func rows(names: [RecordName]) throws(StoreError) -> RecordPage {
-        try core.use { core throws(StoreError) in try core.rows(names) }
+        let wanted = Set(names.prefix(Limits.repairNamesMaximum).map(\.bytes))
+            .sorted { $0.lexicographicallyPrecedes($1) }
+        if wanted.count >= Limits.rowReaders, let page = try rowsAtOnce(wanted) { return page }
+        return try core.use { core throws(StoreError) in try core.rows(wanted) }
+    }
+
+    private func rowsAtOnce(_ names: [[UInt8]]) throws(StoreError) -> RecordPage? {
+        let readers = rowReaders.withLock { readers in
+            // Without enough descriptors one connection has to do.
+            if readers == nil { readers = try? RowReaders(path: path, options: options) }
+            return readers
+        }
+        return try readers?.rows(names)
     }
 }
 
 /// The work of a snapshot reader, for one thread at a time.
 final class SnapshotReaderCore {
     private let connection: SQLiteConnection
-    private let point: SQLiteStatement
     private let applied: SQLiteStatement
-    /// One look into each run table.
+    /// One look into each table beside the merged one.
     private let probes: [SQLiteStatement]
-    /// The scan over the merged table and the runs that held rows at the last call.
-    private var scan: (slots: [Int], statement: SQLiteStatement)?
+    private var statements: Statements?
 
-    init(path: String, options: StoreOptions) throws(StoreError) {
+    /// What reads the merged table and those of the others that held rows at the last call: an
+    /// empty one costs as much as a full one.
+    private struct Statements {
+        var waiting: [String]
+        var point: SQLiteStatement
+        var scan: SQLiteStatement
+    }
+
+    init(path: String, options: StoreOptions, cacheKibibytes: Int) throws(StoreError) {
         connection = try SQLiteConnection(path: path, access: .readOnly, vfs: options.vfs)
-        try Pragmas.apply(toReader: connection, cacheKibibytes: 4 << 10)
-        point = try connection.prepare(RunTables.point)
+        try Pragmas.apply(toReader: connection, cacheKibibytes: cacheKibibytes)
         applied = try connection.prepare(
             "SELECT applied_epoch, applied_sequence, applied_hash FROM meta")
         var probes: [SQLiteStatement] = []
-        for slot in 0..<RunTables.count {
-            probes.append(
-                try connection.prepare("SELECT 1 FROM \(RunTables.name(slot)) LIMIT 1"))
+        for table in RunTables.waiting {
+            probes.append(try connection.prepare("SELECT 1 FROM \(table) LIMIT 1"))
         }
         self.probes = probes
     }
 
     func page(after: [UInt8], maximumBytes: Int) throws(StoreError) -> RecordPage {
         try reading { position throws(StoreError) in
-            let (slots, scan) = try currentScan()
+            let statements = try currentStatements()
+            let scan = statements.scan
             defer { scan.reset() }
             var builder = RecordPageBuilder(
                 .range, after: after, capacity: maximumBytes + (64 << 10))
@@ -73,7 +98,7 @@ final class SnapshotReaderCore {
             while try scan.step() {
                 let name = scan.buffer(0)
                 // Older rows of the same name; with one table there are none.
-                if !slots.isEmpty {
+                if !statements.waiting.isEmpty {
                     if name.elementsEqual(last) { continue }
                     last.removeAll(keepingCapacity: true)
                     last.append(contentsOf: name)
@@ -88,12 +113,14 @@ final class SnapshotReaderCore {
         }
     }
 
-    func rows(_ names: [RecordName]) throws(StoreError) -> RecordPage {
-        let wanted = Set(names.prefix(Limits.repairNamesMaximum).map(\.bytes))
-            .sorted { $0.lexicographicallyPrecedes($1) }
-        return try reading { position throws(StoreError) in
+    /// - Parameter names: ascending.
+    func rows(
+        _ names: [[UInt8]], maximumBytes: Int = Limits.recordPageBytesTarget
+    ) throws(StoreError) -> RecordPage {
+        try reading { position throws(StoreError) in
+            let point = try currentStatements().point
             var builder = RecordPageBuilder(.names, after: [], capacity: 256 << 10)
-            for name in wanted {
+            for name in names {
                 defer { point.reset() }
                 point.bind(1, copyingText: name)
                 if try point.step() {
@@ -103,7 +130,7 @@ final class SnapshotReaderCore {
                         builder.append(name: $0, sequence: 0, checksum: 0, value: nil)
                     }
                 }
-                if builder.byteCount >= Limits.recordPageBytesTarget { break }
+                if builder.byteCount >= maximumBytes { break }
             }
             return try checked(builder.finish(position: position, isLast: false))
         }
@@ -124,16 +151,17 @@ final class SnapshotReaderCore {
         return try body(position)
     }
 
-    /// Scans over empty runs cost as much as over full ones, so they are left out.
-    private func currentScan() throws(StoreError) -> (slots: [Int], statement: SQLiteStatement) {
-        var slots: [Int] = []
-        for (slot, probe) in probes.enumerated() {
-            if try probe.step() { slots.append(slot) }
+    private func currentStatements() throws(StoreError) -> Statements {
+        var waiting: [String] = []
+        for (table, probe) in zip(RunTables.waiting, probes) {
+            if try probe.step() { waiting.append(table) }
             probe.reset()
         }
-        if let scan, scan.slots == slots { return scan }
-        let made = (slots, try connection.prepare(RunTables.rangeWithRecords(and: slots)))
-        scan = made
+        if let statements, statements.waiting == waiting { return statements }
+        let made = Statements(
+            waiting: waiting, point: try connection.prepare(RunTables.point(with: waiting)),
+            scan: try connection.prepare(RunTables.range(with: waiting)))
+        statements = made
         return made
     }
 
@@ -151,11 +179,15 @@ final class SnapshotReaderCore {
 
     /// The page, after every row's checksum was found right.
     private func checked(_ bytes: [UInt8]) throws(StoreError) -> RecordPage {
+        try Self.checked(bytes, path: connection.path)
+    }
+
+    static func checked(_ bytes: [UInt8], path: String) throws(StoreError) -> RecordPage {
         do throws(RecordPageError) {
             return try RecordPage(decoding: bytes)
         } catch {
             throw StoreError(
-                .corrupt, operation: "read a page of records", path: connection.path,
+                .corrupt, operation: "read a page of records", path: path,
                 message: "\(error)", hint: "keep the file, and reseed this node from its peer")
         }
     }

@@ -140,6 +140,33 @@ struct RecordPageTests {
         }
     }
 
+    @Test("What was read as of two positions is no page")
+    func twoPositions() throws {
+        let fixture = try Fixture()
+        let store = try fixture.open()
+        defer { store.close() }
+        let readers = try RowReaders(path: fixture.path + "/records.db", options: fixture.options)
+        let names = [bytes("c\ta"), bytes("c\tb")]
+        func joined(_ sequences: [UInt64]) throws -> RecordPage? {
+            let pages = try zip(names, sequences).map { name, sequence in
+                var builder = RecordPageBuilder(.names, after: [], capacity: 256)
+                name.withUnsafeBytes {
+                    builder.append(name: $0, sequence: 0, checksum: 0, value: nil)
+                }
+                let position = Position(
+                    epoch: Epoch(1), sequence: Sequence(sequence), hash: Position.origin.hash)
+                return try RecordPage(
+                    decoding: builder.finish(position: position, isLast: false))
+            }
+            return try readers.joined(
+                names.map { [$0] },
+                Dictionary(uniqueKeysWithValues: pages.enumerated().map { ($0, .success($1)) }))
+        }
+        #expect(try joined([7, 7])?.names().map(\.bytes) == names)
+        #expect(try joined([7, 8]) == nil)
+        #expect(try joined([7]) == nil, "a thread could not be started")
+    }
+
     @Test("Rows that do not fit a page are left to the next one")
     func fullPages() throws {
         let fixture = try Fixture()
@@ -148,25 +175,21 @@ struct RecordPageTests {
         var maker = FrameMaker()
         _ = store.table.insert(try maker.start(1))
         var names: [RecordName] = []
-        // The first reader's share is a little less than a page, and the second one's more.
         for number in 0..<40 {
-            let size = number < 5 ? 830_000 : number < 10 ? 1_040_000 : 1
-            let value = "\"" + String(repeating: "x", count: size) + "\""
+            let isLarge = number % 5 == 4 || number >= 35
+            let value = String(repeating: "1", count: isLarge ? Limits.valueBytesMaximum : 1)
             let frame = maker.put("k\(10 + number)", value)
             try blockUntil("room") { store.table.insert(frame) }
             names.append(try #require(RecordName(bytes: bytes("pupils\tk\(10 + number)"))))
         }
         try store.table.flushAll()
         let reader = try store.table.makeSnapshotReader()
-        var left = names
-        while !left.isEmpty {
-            let page = try reader.rows(names: left)
-            #expect(page.names() == Array(left.prefix(page.rowCount)))
-            #expect(page.rowCount >= min(5, left.count))
-            #expect(page.bytes.count <= Limits.recordPageBytesMaximum)
-            try #require(page.rowCount > 0)
-            left.removeFirst(page.rowCount)
-        }
+        // Each share fits, and together they do not: up to the fourth large row.
+        let page = try reader.rows(names: Array(names.prefix(35)))
+        #expect(page.names() == Array(names.prefix(20)))
+        // These would fit together, were it not for shares that are cut short.
+        let few = Array(names[30...])
+        #expect(try reader.rows(names: few).names() == Array(few.prefix(8)))
     }
 
     @Test("A damaged row of the primary is not sent")

@@ -63,6 +63,21 @@ final class Rejoin {
         for _ in 0..<10 { try goOn([randomFrame()]) }
     }
 
+    /// A standby that has applied its tail, and given it up; the primary's rows can be fetched.
+    static func afterCut(seed: UInt64) throws -> Rejoin {
+        let world = try Rejoin(seed: seed)
+        try world.part()
+        try world.flush(world.standby)
+        try world.cut()
+        try world.flush(world.primary)
+        return world
+    }
+
+    @discardableResult
+    func cut() throws -> QuarantineEntry? {
+        try standby.log.cut(after: fork, reason: "fork", wallMilliseconds: 1, repairsTable: true)
+    }
+
     func chance(_ one: UInt64) -> Bool { generator.next() % one == 0 }
 
     /// A few more transactions at the primary.

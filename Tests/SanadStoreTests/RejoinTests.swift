@@ -113,20 +113,14 @@ struct RejoinTests {
 
     @Test("A second cut below what was fetched has every name fetched again")
     func secondCut() throws {
-        let world = try Rejoin(seed: 7)
-        try world.part()
+        let world = try Rejoin.afterCut(seed: 7)
         let standby = world.standby
-        try world.flush(standby)
-        _ = try standby.log.cut(
-            after: world.fork, reason: "", wallMilliseconds: 1, repairsTable: true)
         let names = try standby.nodeDatabase.repairNamesLeft()
-        try world.flush(world.primary)
         try world.fetch(limit: 1_000)
         #expect(try standby.nodeDatabase.repairNamesLeft() == 0)
         // The frames that the rows came from are lost at the primary too, and cut off here.
         try standby.follow(world.frames, limit: 5)
-        _ = try standby.log.cut(
-            after: world.fork, reason: "", wallMilliseconds: 2, repairsTable: true)
+        try world.cut()
         #expect(try standby.nodeDatabase.repairNamesLeft() >= names)
         #expect(try standby.nodeDatabase.repairPlan()?.consistentFrom == nil)
         try world.fetch(limit: 1_000)
@@ -135,19 +129,12 @@ struct RejoinTests {
 
     @Test("Rows read beyond a log's end are fetched again when their history is given up")
     func cutOfNothing() throws {
-        let world = try Rejoin(seed: 7)
-        try world.part()
+        let world = try Rejoin.afterCut(seed: 7)
         let standby = world.standby
-        try world.flush(standby)
-        _ = try standby.log.cut(
-            after: world.fork, reason: "", wallMilliseconds: 1, repairsTable: true)
         let names = try standby.nodeDatabase.repairNamesLeft()
-        try world.flush(world.primary)
         try world.fetch(limit: 5)
         #expect(try standby.nodeDatabase.repairNames(limit: 1_000).count == Int(names) - 5)
-        let entry = try standby.log.cut(
-            after: world.fork, reason: "", wallMilliseconds: 2, repairsTable: true)
-        #expect(entry == nil)
+        #expect(try world.cut() == nil)
         #expect(try standby.nodeDatabase.repairNamesLeft() == names)
         #expect(try standby.nodeDatabase.repairNames(limit: 1_000).count == Int(names))
         #expect(try standby.nodeDatabase.repairPlan()?.consistentFrom == nil)
@@ -157,13 +144,8 @@ struct RejoinTests {
 
     @Test("Rows that were not synced are fetched again after a restart, and only then")
     func restartWhileFetching() throws {
-        let world = try Rejoin(seed: 7)
-        try world.part()
-        try world.flush(world.standby)
-        _ = try world.standby.log.cut(
-            after: world.fork, reason: "", wallMilliseconds: 1, repairsTable: true)
+        let world = try Rejoin.afterCut(seed: 7)
         let names = try world.standby.nodeDatabase.repairNames(limit: 1_000)
-        try world.flush(world.primary)
         try world.fetch(limit: 5)
         try world.fetch(limit: 7)
         #expect(
@@ -180,14 +162,9 @@ struct RejoinTests {
 
     @Test("A page that answers for other names is refused, and changes nothing")
     func otherNames() throws {
-        let world = try Rejoin(seed: 7)
-        try world.part()
+        let world = try Rejoin.afterCut(seed: 7)
         let standby = world.standby
-        try world.flush(standby)
-        _ = try standby.log.cut(
-            after: world.fork, reason: "", wallMilliseconds: 1, repairsTable: true)
         let names = try standby.nodeDatabase.repairNames(limit: 1_000)
-        try world.flush(world.primary)
         let reader = try world.primary.table.makeSnapshotReader()
         let before = try standby.dump()
         for wrong in [Array(names.dropFirst()), [names[0]] + names.dropFirst(2), []] {
@@ -252,12 +229,7 @@ struct RejoinTests {
 
     @Test("A plan ends after a restart in which nothing is written")
     func endAfterRestart() throws {
-        let world = try Rejoin(seed: 17)
-        try world.part()
-        try world.flush(world.standby)
-        _ = try world.standby.log.cut(
-            after: world.fork, reason: "", wallMilliseconds: 1, repairsTable: true)
-        try world.flush(world.primary)
+        let world = try Rejoin.afterCut(seed: 17)
         try world.fetch(limit: 1_000)
         try world.standby.follow(world.frames)
         try world.flush(world.standby)
@@ -271,12 +243,7 @@ struct RejoinTests {
 
     @Test("A kill between the rows and the names only repeats the fetch")
     func killWhileFetching() throws {
-        let world = try Rejoin(seed: 13)
-        try world.part()
-        try world.flush(world.standby)
-        _ = try world.standby.log.cut(
-            after: world.fork, reason: "", wallMilliseconds: 1, repairsTable: true)
-        try world.flush(world.primary)
+        let world = try Rejoin.afterCut(seed: 13)
         let names = try world.standby.nodeDatabase.repairNames(limit: 1_000)
         let page = try world.primary.table.makeSnapshotReader().rows(names: names)
         try world.standby.table.replace(page)
@@ -299,4 +266,10 @@ extension Rejoin {
     }
 
     func openStandby() throws { standby = try fixture.open() }
+
+    func reopenStandby(vfs: String?) throws {
+        closeStandby()
+        fixture.options.vfs = vfs
+        try openStandby()
+    }
 }

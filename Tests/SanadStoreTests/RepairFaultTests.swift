@@ -12,12 +12,9 @@ extension FaultTests {
         try world.part(tail: 8)
         try world.flush(world.standby)
         try world.flush(world.primary)
-        world.closeStandby()
-        world.fixture.options.vfs = FaultyFileSystem.name
-        try world.openStandby()
+        try world.reopenStandby(vfs: FaultyFileSystem.name)
         let standby = world.standby
-        _ = try standby.log.cut(
-            after: world.fork, reason: "fork", wallMilliseconds: 1, repairsTable: true)
+        try world.cut()
         let names = try standby.nodeDatabase.repairNames(limit: 1_000)
         let page = try world.primary.table.makeSnapshotReader().rows(names: names)
         for _ in 0..<2 {
@@ -60,9 +57,7 @@ extension FaultTests {
         try world.part(tail: 8)
         try world.flush(world.standby)
         try world.flush(world.primary)
-        world.closeStandby()
-        world.fixture.options.vfs = FaultyFileSystem.name
-        try world.openStandby()
+        try world.reopenStandby(vfs: FaultyFileSystem.name)
         FaultyFileSystem.arm(after: calls, tearing: calls % 2 == 0)
         do {
             _ = try world.standby.log.cut(
@@ -74,9 +69,7 @@ extension FaultTests {
             // What counts is what the next start finds.
         }
         let failed = FaultyFileSystem.disarm()
-        world.closeStandby()
-        world.fixture.options.vfs = nil
-        try world.openStandby()
+        try world.reopenStandby(vfs: nil)
         let standby = world.standby
         if standby.log.end != world.fork {
             _ = try standby.log.cut(
@@ -114,9 +107,7 @@ extension FaultTests {
             // What counts is what the next start finds.
         }
         let failed = FaultyFileSystem.disarm()
-        world.closeStandby()
-        world.fixture.options.vfs = nil
-        try world.openStandby()
+        try world.reopenStandby(vfs: nil)
         if try world.standby.nodeDatabase.repairPlan()?.phase == .load { try seed(world) }
         try world.standby.follow(world.frames)
         #expect(try world.standby.isTableConsistent(), "after \(calls) calls")
@@ -148,9 +139,7 @@ extension FaultTests {
         FaultyFileSystem.disarm()
         // The disk is well again, and the pages are gone all the same.
         #expect(throws: StoreError.self) { try world.standby.finishLoad() }
-        world.closeStandby()
-        world.fixture.options.vfs = nil
-        try world.openStandby()
+        try world.reopenStandby(vfs: nil)
         #expect(try world.standby.nodeDatabase.repairPlan()?.phase == .load)
         #expect(try world.standby.loadProgress()?.cursor == nil)
         try world.standby.load(page, readIn: Epoch(1))

@@ -112,7 +112,7 @@ extension Engine {
             log.notice("the primary's rows were too old; asking again")
             followUps.append(.recordsReplaced)
         } catch  where error.code == .unexpectedRows {
-            dropLink(reason: "the peer answers for other records than it was asked for")
+            dropLink(reason: "the peer answers for other records than it was asked for: \(error)")
         }
     }
 

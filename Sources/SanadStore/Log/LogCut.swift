@@ -28,6 +28,7 @@ extension SegmentLog {
                 .notABoundary, operation: "cut the log", path: catalog.directory,
                 message: "\(position) is not a boundary of this log")
         }
+        node.taken = nil
         guard position != end else {
             // Rows that a repair has read beyond it are of a history that was given up, all the same.
             try node.forgetRows(beyond: position.sequence)

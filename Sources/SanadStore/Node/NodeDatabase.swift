@@ -6,6 +6,8 @@ public import SanadCore
 public final class NodeDatabase {
     let connection: SQLiteConnection
     /// Fetched rows that are in the record table, and not yet synced.
+    ///
+    /// A cut forgets them: their history may go with it, and names may be added before the last one.
     var taken: TakenNames?
     private let lock: DirectoryLock
 

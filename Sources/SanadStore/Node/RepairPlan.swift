@@ -143,8 +143,6 @@ extension NodeDatabase {
     func addRepairNames(
         _ names: Set<[UInt8]>, until sequence: Sequence
     ) throws(StoreError) {
-        // Some of them may lie before the last one that was taken.
-        taken = nil
         try write { () throws(StoreError) in
             let statement = try connection.prepare(
                 "INSERT OR REPLACE INTO repair_names VALUES (?, 0)")
@@ -181,7 +179,6 @@ extension NodeDatabase {
 
     /// The same for a log that ends at `sequence`, so that there is nothing to cut off.
     func forgetRows(beyond sequence: Sequence) throws(StoreError) {
-        taken = nil
         guard var plan = try repairPlan(), plan.kind == .rejoin else { return }
         try write { () throws(StoreError) in
             try forgetRows(of: &plan, beyond: sequence)
@@ -192,7 +189,6 @@ extension NodeDatabase {
     private func forgetRows(
         of plan: inout RepairPlan, beyond sequence: Sequence
     ) throws(StoreError) {
-        taken = nil
         guard let from = plan.consistentFrom, from > sequence else { return }
         plan.consistentFrom = nil
         try connection.execute("UPDATE repair_names SET is_done = 0")

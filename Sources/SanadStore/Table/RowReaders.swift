@@ -59,7 +59,8 @@ final class RowReaders: Sendable {
         return try joined(shares, read)
     }
 
-    private func joined(
+    /// One page of the answers to all shares; nil when one reader has to do it.
+    func joined(
         _ shares: [[[UInt8]]], _ answers: [Int: Result<RecordPage, StoreError>]
     ) throws(StoreError) -> RecordPage? {
         var builder = RecordPageBuilder(.names, after: [], capacity: 256 << 10)

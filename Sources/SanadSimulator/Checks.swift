@@ -127,12 +127,22 @@ extension World {
         }
     }
 
-    /// A store that is being repaired has not all records yet: nobody reigns over it.
+    /// A reign commits its log: what its records lack has to be there.
     mutating func checkWholeness(of host: Int, _ frame: Frame) {
-        guard hosts[host].process?.replica.repair != nil else { return }
+        let disk = hosts[host].disk
+        guard let plan = disk.plan else { return }
+        if plan.isComplete(at: disk.end.sequence) { return count(\.reignsDuringRepair) }
         fail(
-            "\(names.hosts[host]) begins epoch \(frame.header.epoch) while its store is being "
-                + "repaired")
+            "\(names.hosts[host]) begins epoch \(frame.header.epoch), and its store has not all "
+                + "records")
+    }
+
+    /// The other site gets the records of one moment.
+    mutating func checkHandedOut(by host: Int) {
+        guard let plan = hosts[host].disk.plan, let process = hosts[host].process,
+            !plan.isComplete(at: process.table.applied)
+        else { return }
+        fail("\(names.hosts[host]) hands out records while its store is being repaired")
     }
 
     /// Only what the other site's history has not is cut off.

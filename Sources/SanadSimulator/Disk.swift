@@ -24,6 +24,15 @@ struct Disk {
     enum Plan {
         case rejoin(Rejoin)
         case seed(Load)
+
+        /// All rows are there, and a log that is applied up to `reached` makes of them the records
+        /// of one moment.
+        func isComplete(at reached: Sequence) -> Bool {
+            switch self {
+            case .rejoin(let rejoin): rejoin.isComplete(at: reached)
+            case .seed(let load): load.isLoaded && reached >= load.consistentFrom
+            }
+        }
     }
 
     /// All records are taken from the primary, page by page.
@@ -209,13 +218,7 @@ struct Disk {
     }
 
     /// The records are right, and stay so after a power loss.
-    var isRepairComplete: Bool {
-        switch plan {
-        case nil: true
-        case .rejoin(let plan): plan.isComplete(at: synced.applied)
-        case .seed(let load): load.isLoaded && synced.applied >= load.consistentFrom
-        }
-    }
+    var isRepairComplete: Bool { plan?.isComplete(at: synced.applied) ?? true }
 
     var namesLeft: [Int] {
         if case .rejoin(let plan)? = plan { plan.left } else { [] }

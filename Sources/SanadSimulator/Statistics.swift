@@ -29,6 +29,8 @@ public struct Statistics: Sendable, Equatable {
     public var recordsFetched = 0
     /// Fetched rows that were older than the table they were for.
     public var staleRows = 0
+    /// Reigns that began before the log that ends the repair was applied.
+    public var reignsDuringRepair = 0
     public var storesEmptied = 0
     public var storesLost = 0
     public var storesRestored = 0
@@ -80,6 +82,7 @@ public struct Statistics: Sendable, Equatable {
             ("loads taken back by a crash", \.loadsTakenBack), ("snapshots", \.snapshots),
             ("repairs finished", \.repairs), ("records fetched", \.recordsFetched),
             ("fetches of older rows", \.staleRows),
+            ("reigns before the end of a repair", \.reignsDuringRepair),
             ("stores emptied", \.storesEmptied), ("stores lost", \.storesLost),
             ("stores restored from an older copy", \.storesRestored),
             ("arbiter's stores lost", \.arbiterStoresLost),

@@ -88,6 +88,7 @@ extension World {
     }
 
     private mutating func ship(page bytes: [UInt8], from host: Int) {
+        checkHandedOut(by: host)
         if bytes[0] == PagePacket.Purpose.snapshot.rawValue {
             hosts[host].process?.pagesOut += 1
             if hosts[host].process?.pagesOut ?? 0 > Limits.pagesInFlightMaximum {

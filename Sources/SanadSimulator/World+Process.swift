@@ -43,6 +43,7 @@ extension World {
     /// A crash, or a standstill, in the middle of what one step wanted.
     private mutating func strikeBetweenEffects(_ host: Int, after effect: Effect) {
         guard !isHealed else { return }
+        if case .persist = effect, strikesAtEndOfRepair(host) { return }
         let isDurable =
             switch effect {
             case .persist, .persistEpoch, .persistPause, .persistFence, .persistConflict, .remember,
@@ -57,6 +58,19 @@ extension World {
         } else {
             pause(host, random.milliseconds(1...6_000))
         }
+    }
+
+    /// Both sites fail when the standby has just been listed in sync, and only its log has what ends
+    /// its repair: the next one to reign may be a store that is not whole.
+    private mutating func strikesAtEndOfRepair(_ host: Int) -> Bool {
+        let disk = hosts[host].disk
+        guard disk.plan != nil, disk.record.isInSync(disk.identity), chance.flip() else {
+            return false
+        }
+        count(\.crashesInStep)
+        crash(host, isPower: false)
+        crash(1 - host, isPower: true)
+        return true
     }
 
     /// What follows when nothing is waiting any more: apply, acknowledge.

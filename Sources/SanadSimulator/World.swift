@@ -8,6 +8,8 @@ struct World {
     let names = Names()
     var setting: Setting
     var random: Generator
+    /// Draws for what was added to the worlds later, so that the others stay as they were.
+    var chance: Generator
     var timeline = Timeline()
     /// True time in nanoseconds.
     var time: UInt64 = 1_000_000_000
@@ -32,6 +34,7 @@ struct World {
 
     init(seed: UInt64, arbiter choice: ArbiterChoice, isTracing: Bool) {
         random = Generator(seed: seed)
+        chance = Generator(seed: ~seed)
         setting = Setting(arbiter: choice, &random)
         trace = Trace(isOn: isTracing)
         arbiter = ArbiterHost(

@@ -3,7 +3,7 @@ public import SanadCore
 // How a store comes back to what the log says: rows fetched after a cut, or all of them.
 extension Store {
     /// Whether the records are the state of the log at `table.applied`; a node whose records are
-    /// not serves none and takes no role.
+    /// not serves none.
     public func isTableConsistent() throws(StoreError) -> Bool {
         guard let plan = try nodeDatabase.repairPlan() else { return true }
         return try isComplete(plan, at: table.applied)

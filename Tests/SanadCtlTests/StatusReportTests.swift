@@ -107,6 +107,20 @@ struct StatusReportTests {
             words: ["SERVES NO READS", "that a failover cut off are being fetched anew"],
             level: .warning),
         .init(
+            testDescription: "end of a repair",
+            status: status {
+                $0.role = "standby"
+                $0.writable = false
+                $0.consistent = false
+                $0.waitsForCommit = true
+                $0.link.connected = false
+            },
+            words: [
+                "SERVES NO READS until marrakech, or its own promotion, confirms", "all are there",
+                "look at marrakech and at the link",
+            ],
+            level: .critical),
+        .init(
             testDescription: "seeding",
             status: status {
                 $0.role = "standby"

@@ -239,13 +239,28 @@ struct CheckTests {
         expect("M has applied \(end.header.last.next), beside its log")
     }
 
-    @Test("a reign over a store that is being repaired")
+    @Test("a reign over a store that lacks records which its log does not bring")
     mutating func reignDuringRepair() {
+        var rejoin = Disk.Rejoin(base: end.header.last)
+        world.hosts[1].disk.plan = .rejoin(rejoin)
         world.checkWholeness(of: 1, end)
         #expect(world.violation == nil)
-        world.hosts[1].process?.replica.repair = .rejoin(namesLeft: false, consistentFrom: .zero)
+        rejoin.readAt = end.header.last.next
+        world.hosts[1].disk.plan = .rejoin(rejoin)
         world.checkWholeness(of: 1, end)
-        expect("M begins epoch 1 while its store is being repaired")
+        expect("M begins epoch 1, and its store has not all records")
+    }
+
+    @Test("records handed out that are not those of one moment")
+    mutating func handedOutDuringRepair() {
+        var rejoin = Disk.Rejoin(base: end.header.last)
+        world.hosts[0].disk.plan = .rejoin(rejoin)
+        world.checkHandedOut(by: 0)
+        #expect(world.violation == nil)
+        rejoin.names = [1: false]
+        world.hosts[0].disk.plan = .rejoin(rejoin)
+        world.checkHandedOut(by: 0)
+        expect("R hands out records while its store is being repaired")
     }
 
     @Test("rows that come without a repair's plan")

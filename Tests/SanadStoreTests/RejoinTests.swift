@@ -42,6 +42,23 @@ struct RejoinTests {
         try finish(world)
     }
 
+    @Test("A cut of a loaded store whose plan has not ended lists names, and a start knows of them")
+    func afterLoad() throws {
+        let world = try Rejoin(seed: 7)
+        try world.part()
+        try world.flush(world.standby)
+        let node = world.standby.nodeDatabase
+        let loaded = RepairPlan(
+            kind: .reseed, phase: .catchUp, base: .origin, consistentFrom: Sequence(1),
+            quarantine: nil, keepsOld: false, reason: "test", wallMilliseconds: 1)
+        try node.write { () throws(StoreError) in try node.save(loaded) }
+        try world.cut()
+        let plan = try #require(try node.repairPlan())
+        #expect(try node.repairNamesLeft() > 0)
+        #expect(plan.kind == .rejoin && plan.phase == .catchUp)
+        #expect(plan.base == .origin && plan.consistentFrom == Sequence(1))
+    }
+
     /// Fetches, frames, flushes and merges, in any order.
     private func takeStep(_ world: Rejoin) throws {
         let choice = world.generator.next() % 6

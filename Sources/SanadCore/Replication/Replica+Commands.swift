@@ -40,7 +40,7 @@ extension Replica {
         if let storeProblem { return storeProblem }
         if let fence { return "this node is fenced: \(fence); lift the fence first" }
         if let conflict { return conflict }
-        return repair == nil ? nil : "its store is being repaired and has not all records yet"
+        return hasAllRecords ? nil : "its store is being repaired and has not all records yet"
     }
 
     private func objectionToSwitchover(at now: Instant) -> String? {

@@ -39,6 +39,7 @@ extension Replica {
         peerLeaves = false
         heldBackAt = nil
         seeding = nil
+        heldRequest = nil
         standbyProven = .zero
         isLed = false
         shipper.stop()
@@ -79,7 +80,7 @@ extension Replica {
         case .fetch(let names):
             // Who repairs its table has everything up to the bound durable, and may be waited for.
             if role == .primary { standbyProven = leadBound.sequence }
-            effects.append(.readRecords(session: session, names))
+            fetched(names, &effects)
         case .seed(let request): seed(request, &effects)
         case .seeding(let seeding): beSeeded(seeding, &effects)
         case .pageTaken: pageTaken(&effects)

@@ -29,6 +29,7 @@ extension Replica {
         heartbeatDue = now.instant
         shipper.clear()
         seeding = nil
+        heldRequest = nil
         lagClock = LagClock()
         committedOffset = logEndOffset
         let begins = logEnd
@@ -58,6 +59,7 @@ extension Replica {
         change = nil
         stall = nil
         seeding = nil
+        heldRequest = nil
         standbyProven = .zero
         commitNoticeDue = .never
         shipper.clear()
@@ -170,6 +172,7 @@ extension Replica {
     mutating func lead(_ peer: Hello, _ now: Now, _ effects: inout [Effect]) {
         shipper.probe()
         seeding = nil
+        heldRequest = nil
         standbyProven = .zero
         leadBound = commonBound(with: peer)
         heartbeatDue = now.instant

@@ -9,9 +9,9 @@ extension Replica {
             && record.primary == options.peer && isSafeToPromote
     }
 
-    /// The store is whole, and no operator's word stands against this node.
+    /// Nothing of the store is missing, and no operator's word stands against this node.
     var isSound: Bool {
-        storeProblem == nil && fence == nil && conflict == nil && repair == nil
+        storeProblem == nil && fence == nil && conflict == nil && hasAllRecords
     }
 
     /// False when the primary, or the arbiter, has told of a commit that this log does not reach:

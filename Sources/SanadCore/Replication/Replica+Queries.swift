@@ -4,6 +4,17 @@ extension Replica {
     /// Pages of a snapshot go out to the peer.
     public var isSeedingPeer: Bool { seeding != nil }
 
+    /// Nothing has to come from the peer any more: what the records lack, the log has. A promotion
+    /// commits the log, and with that a repair ends; until then the records are not served.
+    public var hasAllRecords: Bool {
+        switch repair {
+        case nil: true
+        case .rejoin(let namesLeft, let from): !namesLeft && durable.sequence >= from
+        case .seed(_, _, let isLoaded, let from):
+            isLoaded && pagesLoading == 0 && durable.sequence >= from
+        }
+    }
+
     var isPeerListed: Bool { record.inSync.contains { $0.node != options.identity.node } }
 
     /// True when an acknowledgement needs a lease: another node could take the role.

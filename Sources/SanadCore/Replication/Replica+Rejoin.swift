@@ -129,6 +129,7 @@ extension Replica {
         repair = nil
         effects.append(.endRepair)
         report(.notice, "the store is whole again at \(applied)", &effects)
+        if role == .primary { answerHeldRequest(&effects) }
     }
 
     // MARK: Seeding, the standby's side
@@ -232,15 +233,38 @@ extension Replica {
 
     // MARK: Seeding, the primary's side
 
+    mutating func fetched(_ names: [RecordName], _ effects: inout [Effect]) {
+        guard repair == nil else {
+            heldRequest = .rows(names)
+            return
+        }
+        effects.append(.readRecords(session: session, names))
+    }
+
     mutating func seed(_ request: SeedRequest, _ effects: inout [Effect]) {
         guard role == .primary, shipper.state == .probing else {
             return drop("the peer asked for a snapshot without being led", &effects)
+        }
+        guard repair == nil else {
+            heldRequest = .seed(request)
+            return
         }
         if let base = request.base, base.sequence >= logBegin {
             boundaryQuestion = .seed(request)
             effects.append(.findBoundary(base.sequence))
         } else {
             effects.append(.openSnapshot(session: session))
+        }
+    }
+
+    /// The records of a primary that was promoted before its own repair ended are those of one moment
+    /// as soon as its log is committed.
+    private mutating func answerHeldRequest(_ effects: inout [Effect]) {
+        guard let request = heldRequest else { return }
+        heldRequest = nil
+        switch request {
+        case .rows(let names): fetched(names, &effects)
+        case .seed(let request): seed(request, &effects)
         }
     }
 

@@ -28,7 +28,7 @@ public struct Replica: Sendable {
     public internal(set) var fence: String?
     /// What was found when two primaries met; nil when the operator has chosen.
     public internal(set) var conflict: String?
-    /// A repair of the store that is not finished; until then it is not promoted.
+    /// A repair of the store that is not finished; until then no records are served or handed out.
     public internal(set) var repair: StoreRepair?
     /// No automatic promotion before this.
     public internal(set) var pausedUntil = Instant.zero
@@ -60,6 +60,8 @@ public struct Replica: Sendable {
     var bid: Bid?
     var handOver: HandOverPhase?
     var seeding: SeedSession?
+    /// What the peer asked for while this node's own records are being repaired.
+    var heldRequest: HeldRequest?
     var boundaryQuestion: BoundaryQuestion?
     /// The reign in which the rows of a repair were read last; nil when this node does not know.
     var rowsEpoch: Epoch?

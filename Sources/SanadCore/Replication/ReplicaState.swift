@@ -116,6 +116,12 @@ extension Replica {
         var isDone = false
     }
 
+    /// A standby's question that has to wait for this primary's own repair.
+    enum HeldRequest: Sendable {
+        case rows([RecordName])
+        case seed(SeedRequest)
+    }
+
     enum BoundaryQuestion: Sendable {
         /// A standby looks for the primary's bound in its own log.
         case fork(Position)

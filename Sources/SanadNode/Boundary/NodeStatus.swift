@@ -130,6 +130,9 @@ public struct NodeStatus: Sendable, Codable, Equatable {
     public var runsAlone = false
     /// False while a repair or a snapshot is under way: the records are not those of one moment.
     public var consistent = true
+    /// True when all that the records lack to be those of one moment is in the log, and waits until
+    /// it is known as committed; nil otherwise.
+    public var waitsForCommit: Bool?
     public var seeding: SeedingStatus?
     /// Log bytes that may still be written before the standby loses its place; nil when no standby
     /// is waited for.

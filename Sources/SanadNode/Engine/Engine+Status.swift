@@ -106,6 +106,7 @@ extension Engine {
         status.conflict = replica.conflict
         status.runsAlone = replica.runsAlone
         status.consistent = replica.repair == nil
+        status.waitsForCommit = !status.consistent && replica.hasAllRecords ? true : nil
         status.bytesUntilLost = bytesUntilLost
         if case .seed = replica.repair {
             status.seeding = .init(

@@ -32,6 +32,9 @@ enum HealthCheck: String, CaseIterable, Sendable {
 
     private static func consistent(_ view: OperationsView) -> String? {
         guard !view.status.consistent else { return nil }
+        if view.status.waitsForCommit == true {
+            return "the end of the log is not known as committed yet"
+        }
         return view.status.seeding.map {
             "a snapshot is being loaded, \($0.records) records so far"
         } ?? "records that a failover cut off are being fetched anew"

@@ -130,16 +130,19 @@ extension Problem {
             .naming(hint).retrying(afterSeconds: 1)
     }
 
-    /// - Parameter seeding: how far the snapshot is; nil when records of a cut-off tail are fetched.
-    static func notConsistent(
-        _ hint: PrimaryHint, seeding: NodeStatus.SeedingStatus?
-    ) -> Problem {
+    static func notConsistent(_ hint: PrimaryHint, _ status: NodeStatus) -> Problem {
         let work =
-            seeding.map { "takes a snapshot of the primary (\($0.records) records so far)" }
-            ?? "fetches anew the records that a failover cut off"
+            if status.waitsForCommit == true {
+                "waits until the end of its log is known as committed"
+            } else if let seeding = status.seeding {
+                "takes a snapshot of the primary (\(seeding.records) records so far)"
+            } else {
+                "fetches anew the records that a failover cut off"
+            }
         let problem = Problem(
             503, "not-consistent", "This node's records are not those of one moment",
-            "It \(work), and serves no reads until that is done. Ask the other node.")
+            "It \(work), and serves no reads until that is done. "
+                + "Ask the other node, or try again.")
         return problem.naming(hint).retrying(afterSeconds: 5)
     }
 

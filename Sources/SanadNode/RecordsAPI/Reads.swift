@@ -105,7 +105,7 @@ extension RecordsConnection {
     }
 
     private var notConsistent: Problem {
-        .notConsistent(loop.gate.primaryHint, seeding: loop.gate.status.seeding)
+        .notConsistent(loop.gate.primaryHint, loop.gate.status)
     }
 
     /// The headers of every answer to a read.

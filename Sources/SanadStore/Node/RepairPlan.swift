@@ -169,6 +169,8 @@ extension NodeDatabase {
             ?? RepairPlan(
                 kind: .rejoin, phase: .catchUp, base: nil, consistentFrom: nil, quarantine: nil,
                 keepsOld: false, reason: cut.reason, wallMilliseconds: cut.wallMilliseconds)
+        // Whatever was loaded before: names that are listed are to be fetched.
+        if cut.repairs { plan.kind = .rejoin }
         plan.quarantine = quarantine
         if plan.base.map({ $0.sequence > cut.position.sequence }) ?? true {
             plan.base = cut.position

@@ -149,7 +149,10 @@ struct Check: AsyncParsableCommand {
                 find(.warning, "the arbiter does not answer\(reason)")
             }
             if !status.consistent {
-                find(.warning, "its store is being repaired: it serves no reads")
+                let work =
+                    status.waitsForCommit == true
+                    ? "its log's end waits for its commit" : "its store is being repaired"
+                find(.warning, "\(work): it serves no reads")
             }
             if let reason = status.operatorFence {
                 find(.warning, "fenced by an operator: \(reason)")

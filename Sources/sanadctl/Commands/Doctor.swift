@@ -85,7 +85,10 @@ extension Doctor {
             findings.append(Finding(.warning, "failover", "this primary runs alone"))
         }
         if !status.consistent {
-            findings.append(Finding(.warning, "records", "are being fetched; no reads until then"))
+            let work =
+                status.waitsForCommit == true
+                ? "wait for the commit of the log's end" : "are being fetched"
+            findings.append(Finding(.warning, "records", "\(work); no reads until then"))
         }
         if status.quarantineEntries > 0 {
             findings.append(

@@ -11,7 +11,7 @@ extension StatusReport {
             return "decide whose writes stay. On the node that gives way: sanadctl rejoin --reason "
                 + "TEXT. Read \"Both were primary\" in OPERATIONS.md first"
         }
-        if !status.consistent {
+        if !status.consistent, status.waitsForCommit != true {
             let words = "wait; it goes on by itself while \(peer) is primary"
             guard status.seeding?.records == 0 else { return words }
             return words + ". If the store of \(peer) was emptied too, read \"Both stores were "

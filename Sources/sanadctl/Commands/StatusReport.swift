@@ -22,11 +22,15 @@ struct StatusReport {
         if let conflict = status.conflict {
             return "\(name) HAS MET ANOTHER PRIMARY and takes no writes: \(conflict)."
         }
-        if !status.consistent {
+        if !status.consistent, status.waitsForCommit != true {
             return "\(name) SERVES NO READS and cannot be promoted yet: \(repair)."
         }
         if let reason = status.operatorFence {
             return "\(name) is \(status.role) and FENCED by an operator: \(reason)."
+        }
+        if status.waitsForCommit == true, status.role != "primary" {
+            return "\(name) SERVES NO READS until \(status.link.peer), or its own promotion, "
+                + "confirms the end of its log."
         }
         return roleHeadline
     }
@@ -57,6 +61,9 @@ struct StatusReport {
     }
 
     private var repair: String {
+        if status.waitsForCommit == true {
+            return "all are there; changes at the log's end are not known as committed yet"
+        }
         guard let seeding = status.seeding else {
             return "records that a failover cut off are being fetched anew"
         }

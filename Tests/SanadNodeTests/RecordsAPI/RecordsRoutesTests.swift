@@ -328,6 +328,9 @@ struct RecordsRoutesTests {
             node.gate.change { $0.seeding = nil }
             let repair = try client.request("GET", "/v1/collections/c/records/k")
             #expect(repair.text.contains("a failover cut off"))
+            node.gate.change { $0.waitsForCommit = true }
+            let end = try client.request("GET", "/v1/collections/c/records/k")
+            #expect(end.text.contains("the end of its log is known as committed"))
             node.gate.change { $0.consistent = true }
             #expect(try client.request("GET", "/v1/collections/c/records/k").text == "1")
         }

@@ -38,8 +38,7 @@ extension Replica {
         isResumeDue = false
         peerLeaves = false
         heldBackAt = nil
-        seeding = nil
-        heldRequest = nil
+        forgetQuestions()
         standbyProven = .zero
         isLed = false
         shipper.stop()
@@ -80,7 +79,7 @@ extension Replica {
         case .fetch(let names):
             // Who repairs its table has everything up to the bound durable, and may be waited for.
             if role == .primary { standbyProven = leadBound.sequence }
-            fetched(names, &effects)
+            handOut(names, &effects)
         case .seed(let request): seed(request, &effects)
         case .seeding(let seeding): beSeeded(seeding, &effects)
         case .pageTaken: pageTaken(&effects)

@@ -28,8 +28,7 @@ extension Replica {
         saidLast = nil
         heartbeatDue = now.instant
         shipper.clear()
-        seeding = nil
-        heldRequest = nil
+        forgetQuestions()
         lagClock = LagClock()
         committedOffset = logEndOffset
         let begins = logEnd
@@ -58,8 +57,7 @@ extension Replica {
         proposal = nil
         change = nil
         stall = nil
-        seeding = nil
-        heldRequest = nil
+        forgetQuestions()
         standbyProven = .zero
         commitNoticeDue = .never
         shipper.clear()
@@ -171,8 +169,7 @@ extension Replica {
 
     mutating func lead(_ peer: Hello, _ now: Now, _ effects: inout [Effect]) {
         shipper.probe()
-        seeding = nil
-        heldRequest = nil
+        forgetQuestions()
         standbyProven = .zero
         leadBound = commonBound(with: peer)
         heartbeatDue = now.instant

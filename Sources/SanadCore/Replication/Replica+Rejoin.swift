@@ -233,7 +233,13 @@ extension Replica {
 
     // MARK: Seeding, the primary's side
 
-    mutating func fetched(_ names: [RecordName], _ effects: inout [Effect]) {
+    /// What the peer asked of this node's records is over.
+    mutating func forgetQuestions() {
+        seeding = nil
+        heldRequest = nil
+    }
+
+    mutating func handOut(_ names: [RecordName], _ effects: inout [Effect]) {
         guard repair == nil else {
             heldRequest = .rows(names)
             return
@@ -257,13 +263,13 @@ extension Replica {
         }
     }
 
-    /// The records of a primary that was promoted before its own repair ended are those of one moment
-    /// as soon as its log is committed.
+    /// The records of a primary that was promoted before its own repair ended are those of one
+    /// moment as soon as its log is committed.
     private mutating func answerHeldRequest(_ effects: inout [Effect]) {
         guard let request = heldRequest else { return }
         heldRequest = nil
         switch request {
-        case .rows(let names): fetched(names, &effects)
+        case .rows(let names): handOut(names, &effects)
         case .seed(let request): seed(request, &effects)
         }
     }

@@ -87,7 +87,8 @@ public struct ReplicaOptions: Sendable {
     var listsStandby: Bool { mode == .sync || maxLoss > 0 }
 }
 
-/// A change of the store that was begun and is not finished: the records are not those of one moment.
+/// A change of the store that was begun and is not finished: the records are not those of one
+/// moment.
 public enum StoreRepair: Hashable, Sendable {
     /// Records of a cut-off tail are fetched anew; `names` are left to fetch.
     case rejoin(namesLeft: Bool, consistentFrom: Sequence)

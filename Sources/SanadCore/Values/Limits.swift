@@ -71,7 +71,8 @@ public enum Limits {
     /// crash has fetched again at most.
     public static let repairSyncBytes = 4 << 20
     /// Bytes of rows loaded or replaced, or of frames copied to quarantine, before they are moved from
-    /// the WAL into the file. With what pages add to it, below the size to which the WAL is cut: it is overwritten, not made anew.
+    /// the WAL into the file. With what pages add to it, below the size to which the WAL is cut: it
+    /// is overwritten, not made anew.
     public static let loadCheckpointBytes = 48 << 20
     /// Bytes of rows loaded in one transaction where the table has no WAL: some syncs for each, and
     /// what a crash takes back at most. Below what the disk writes in a fraction of a second.

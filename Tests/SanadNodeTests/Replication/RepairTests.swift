@@ -13,7 +13,8 @@ struct RepairTests {
     /// know as committed; and nobody can tell it any more.
     @Test("it serves no reads, is promoted when the primary is lost, and has all records then")
     func promoted() async throws {
-        let pair = try Pair()
+        // Long enough that it is looked at before it takes the role, also on a loaded machine.
+        let pair = try Pair(lease: "5s")
         let (rabat, marrakech) = try await pair.startBoth()
         _ = try await client.put(rabat.gate, "amina", "1")
         try await until("marrakech has it") { try marrakech.gate.value("amina") == "1" }

@@ -14,7 +14,7 @@ final class RecordMerge {
     ) throws(StoreError) {
         self.slots = slots
         self.rowsMaximum = rowsMaximum
-        rows = try connection.prepare(RunTables.range(of: slots))
+        rows = try connection.prepare(RunTables.waiting(in: slots.map(RunTables.name)))
     }
 
     /// Brings the newest row of each of the next names into the merged table.

@@ -50,23 +50,32 @@ enum RunTables {
         union(tables, "name = ?1") + " ORDER BY sequence DESC"
     }
 
-    /// As `range`, for a file in which the other tables are empty, or do not exist.
-    static func range(with tables: [String]) -> String {
-        union(tables, "name >= ?1 AND name < ?2") + " ORDER BY name, sequence DESC"
+    /// The rows of the merged table that count, from the name `?1` on in the order of names, when of
+    /// the other tables only these hold any.
+    static func merged(with tables: [String]) -> String {
+        merged(tables, "name >= ?1") + " ORDER BY name"
     }
 
-    /// The rows of some runs alone, from the name `?1` on.
-    static func range(of slots: [Int]) -> String {
-        slots.map { select(from: name($0), "name >= ?1") }.joined(separator: unionAll)
+    /// The rows of some of the other tables, from the name `?1` on.
+    static func waiting(in tables: [String]) -> String {
+        tables.map { select(from: $0, "name >= ?1") }.joined(separator: unionAll)
             + " ORDER BY name, sequence DESC"
+    }
+
+    private static func range(with tables: [String]) -> String {
+        union(tables, "name >= ?1 AND name < ?2") + " ORDER BY name, sequence DESC"
     }
 
     private static let unionAll = " UNION ALL "
 
     private static func union(_ tables: [String], _ condition: String) -> String {
+        ([merged(tables, condition)] + tables.map { select(from: $0, condition) })
+            .joined(separator: unionAll)
+    }
+
+    private static func merged(_ tables: [String], _ condition: String) -> String {
         let hidden = tables.contains(repaired) ? " AND name NOT IN (SELECT name FROM repaired)" : ""
-        let merged = select(from: "records", condition + hidden)
-        return ([merged] + tables.map { select(from: $0, condition) }).joined(separator: unionAll)
+        return select(from: "records", condition + hidden)
     }
 
     private static func select(from table: String, _ condition: String) -> String {

@@ -67,9 +67,9 @@ final class SnapshotReaderCore {
     /// What reads the merged table and those of the others that held rows at the last call: an
     /// empty one costs as much as a full one.
     private struct Statements {
-        var waiting: [String]
+        var tables: [String]
         var point: SQLiteStatement
-        var scan: SQLiteStatement
+        var range: NewestRows
     }
 
     init(path: String, options: StoreOptions, cacheKibibytes: Int) throws(StoreError) {
@@ -86,28 +86,14 @@ final class SnapshotReaderCore {
 
     func page(after: [UInt8], maximumBytes: Int) throws(StoreError) -> RecordPage {
         try reading { position throws(StoreError) in
-            let statements = try currentStatements()
-            let scan = statements.scan
-            defer { scan.reset() }
+            let rows = try currentStatements().range
             var builder = RecordPageBuilder(
                 .range, after: after, capacity: maximumBytes + (64 << 10))
-            scan.bind(1, copyingText: after.isEmpty ? [] : StoredName.successor(after))
-            scan.bind(2, copyingText: StoredName.everything.upper)
-            var last: [UInt8] = []
             var isLast = true
-            while try scan.step() {
-                let name = scan.buffer(0)
-                // Older rows of the same name; with one table there are none.
-                if !statements.waiting.isEmpty {
-                    if name.elementsEqual(last) { continue }
-                    last.removeAll(keepingCapacity: true)
-                    last.append(contentsOf: name)
-                }
-                try append(scan, name, to: &builder, keepsDeletions: false)
-                if builder.rowCount > 0, builder.byteCount >= maximumBytes {
-                    isLast = false
-                    break
-                }
+            try rows.forEach(from: after.isEmpty ? [] : StoredName.successor(after)) { row in
+                append(row, row.buffer(0), to: &builder, keepsDeletions: false)
+                isLast = builder.rowCount == 0 || builder.byteCount < maximumBytes
+                return isLast
             }
             return try checked(builder.finish(position: position, isLast: isLast))
         }
@@ -124,7 +110,7 @@ final class SnapshotReaderCore {
                 defer { point.reset() }
                 point.bind(1, copyingText: name)
                 if try point.step() {
-                    try append(point, point.buffer(0), to: &builder, keepsDeletions: true)
+                    append(point, point.buffer(0), to: &builder, keepsDeletions: true)
                 } else {
                     name.withUnsafeBytes {
                         builder.append(name: $0, sequence: 0, checksum: 0, value: nil)
@@ -152,15 +138,18 @@ final class SnapshotReaderCore {
     }
 
     private func currentStatements() throws(StoreError) -> Statements {
-        var waiting: [String] = []
+        var tables: [String] = []
         for (table, probe) in zip(RunTables.waiting, probes) {
-            if try probe.step() { waiting.append(table) }
+            if try probe.step() { tables.append(table) }
             probe.reset()
         }
-        if let statements, statements.waiting == waiting { return statements }
+        if let statements, statements.tables == tables { return statements }
         let made = Statements(
-            waiting: waiting, point: try connection.prepare(RunTables.point(with: waiting)),
-            scan: try connection.prepare(RunTables.range(with: waiting)))
+            tables: tables, point: try connection.prepare(RunTables.point(with: tables)),
+            range: NewestRows(
+                merged: try connection.prepare(RunTables.merged(with: tables)),
+                waiting: tables.isEmpty
+                    ? nil : try connection.prepare(RunTables.waiting(in: tables))))
         statements = made
         return made
     }
@@ -168,7 +157,7 @@ final class SnapshotReaderCore {
     private func append(
         _ row: SQLiteStatement, _ name: UnsafeRawBufferPointer, to builder: inout RecordPageBuilder,
         keepsDeletions: Bool
-    ) throws(StoreError) {
+    ) {
         if row.isNull(3) {
             guard keepsDeletions else { return }
             return builder.append(name: name, sequence: 0, checksum: 0, value: nil)

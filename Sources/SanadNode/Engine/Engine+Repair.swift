@@ -69,7 +69,7 @@ extension Engine {
         case .beginLoad(let base, let offset, let history):
             try store.beginLoad(base: base, offset: offset, history: history)
             applier.restart(at: base.sequence, offset: offset)
-        case .loadPage(let rows, _, let epoch): loader.load(rows, readIn: epoch)
+        case .loadPage(let rows, _, let epoch): loadPage(rows, readIn: epoch)
         case .finishLoad:
             try store.finishLoad()
             loadProgress = try store.loadProgress()
@@ -103,7 +103,12 @@ extension Engine {
     // MARK: Rows from the primary
 
     private func replaceRecords(_ rows: [UInt8]) throws(StoreError) {
-        guard let page = decode(rows) else { return }
+        let page: RecordPage
+        do throws(RecordPageError) {
+            page = try RecordPage(decoding: rows)
+        } catch {
+            return dropLink(reason: Self.damaged(error))
+        }
         do throws(StoreError) {
             try store.repair(with: page)
             followUps.append(.recordsReplaced)
@@ -114,6 +119,20 @@ extension Engine {
         } catch  where error.code == .unexpectedRows {
             dropLink(reason: "the peer answers for other records than it was asked for: \(error)")
         }
+    }
+
+    /// The page is checked here, in half a millisecond, and not by the loader: that has the most to
+    /// do of all who carry a page.
+    private func loadPage(_ rows: [UInt8], readIn epoch: Epoch) {
+        do throws(RecordPageError) {
+            loader.load(try RecordPage(decoding: rows), readIn: epoch)
+        } catch {
+            startAnew(Self.damaged(error))
+        }
+    }
+
+    private static func damaged(_ error: RecordPageError) -> String {
+        "a page of records from the peer is damaged: \(error)"
     }
 
     func pageLoaded(_ answer: LoadAnswer) {
@@ -128,15 +147,6 @@ extension Engine {
             storeDamaged(error)
             dropLink(reason: "the store needs an operator")
         case .failure(let error): fatalProblem = String(describing: error)
-        }
-    }
-
-    private func decode(_ rows: [UInt8]) -> RecordPage? {
-        do throws(RecordPageError) {
-            return try RecordPage(decoding: rows)
-        } catch {
-            dropLink(reason: "a page of records from the peer is damaged: \(error)")
-            return nil
         }
     }
 

@@ -5,7 +5,7 @@ import SanadStore
 enum LoadAnswer: Sendable {
     /// It is in the table, which holds all names up to the cursor.
     case loaded(LoadProgress)
-    /// The page is damaged, or does not follow what was loaded before it.
+    /// The page does not follow what was loaded before it.
     case unusable(reason: String)
     case failure(StoreError)
 }
@@ -17,13 +17,13 @@ enum LoadAnswer: Sendable {
 /// be loaded none is: the node starts anew behind what was. The replica's rules bound how many wait,
 /// and see to it that a load begins before the first page and ends after the answer to the last.
 final class LoadWorker: Sendable {
-    private struct Page {
-        var bytes: [UInt8]
+    private struct Job {
+        var page: RecordPage
         /// The primary's reign in which it was read.
         var epoch: Epoch
     }
 
-    private let queue = WorkQueue<Page>()
+    private let queue = WorkQueue<Job>()
     private let table: RecordTable
     private let mailbox: Mailbox
 
@@ -38,7 +38,7 @@ final class LoadWorker: Sendable {
     /// whoever goes on asks for them again.
     func stop() { queue.stop() }
 
-    func load(_ page: [UInt8], readIn epoch: Epoch) { queue.add(Page(bytes: page, epoch: epoch)) }
+    func load(_ page: RecordPage, readIn epoch: Epoch) { queue.add(Job(page: page, epoch: epoch)) }
 
     /// Pages that a crash could still take back.
     private struct Loaded {
@@ -88,15 +88,9 @@ final class LoadWorker: Sendable {
         return true
     }
 
-    private func load(_ next: Page) -> LoadAnswer {
-        let page: RecordPage
-        do throws(RecordPageError) {
-            page = try RecordPage(decoding: next.bytes)
-        } catch {
-            return .unusable(reason: "a page of records from the peer is damaged: \(error)")
-        }
+    private func load(_ next: Job) -> LoadAnswer {
         do throws(StoreError) {
-            return .loaded(try table.load(page, readIn: next.epoch))
+            return .loaded(try table.load(next.page, readIn: next.epoch))
         } catch  where error.code == .conflict || error.code == .staleRows {
             return .unusable(
                 reason: "a page of the snapshot does not follow what was loaded: \(error)")

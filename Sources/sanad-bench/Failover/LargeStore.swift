@@ -82,11 +82,6 @@ final class LargeStore {
         }
     }
 
-    /// Whether the standby is connected to its primary.
-    func isLinked() -> Bool {
-        (try? readStatus(standby.operations))?["link.connected"].word == "true"
-    }
-
     /// Whether the standby follows, its records are those of one moment, and nothing is missing.
     func isEqual() -> Bool {
         guard let ours = try? readStatus(primary.operations),

@@ -7,7 +7,6 @@ struct RejoinBench {
     var runs: Int
 
     static let transactions: UInt64 = 10_000
-    private static let wholeWords = "the store is whole again"
 
     struct Outcome {
         /// From the start of the returning daemon.
@@ -27,7 +26,7 @@ struct RejoinBench {
             let old = store.primary
             try loseTail(seed: firstSeed + UInt64(100 * run))
             for node in store.pair.nodes { try cache.prepare(node.recordTable) }
-            let repairs = try count(Self.wholeWords, in: old.logFile)
+            let repairs = try old.count(.whole)
             let start = monotonicNanoseconds()
             try old.start()
             let deadline = Deadline(seconds: 120)
@@ -37,12 +36,10 @@ struct RejoinBench {
                 pause(milliseconds: 20)
             }
             outcome.seconds.append(Double(monotonicNanoseconds() - start) / 1e9)
-            guard try count(Self.wholeWords, in: old.logFile) > repairs else {
+            guard try old.count(.whole) > repairs else {
                 throw Failure("\(old.name) had not applied what was cut off: nothing was measured")
             }
-            let span = try time(of: Self.wholeWords, in: old) - time(of: "link up", in: old)
-            // The day may have ended in between.
-            outcome.secondsOfWork.append(span < 0 ? span + 86_400 : span)
+            outcome.secondsOfWork.append(try old.seconds(from: .linkUp, to: .whole))
             try checkQuarantine(of: old)
             try store.compare()
         }
@@ -70,20 +67,5 @@ struct RejoinBench {
             throw Failure(
                 "\(node.name) should have \(Self.transactions) transactions in quarantine: \(list)")
         }
-    }
-
-    /// When the last line with these words was written, in seconds of the day.
-    private func time(of words: String, in node: BenchNode) throws -> Double {
-        let line = try readLines(node.logFile).last { $0.contains(words) } ?? ""
-        let parts = line.prefix { $0 != " " }.split { "T:Z".contains($0) }.dropFirst()
-        let numbers = parts.compactMap { Double($0) }
-        guard numbers.count == 3 else {
-            throw Failure("\(node.name)'s log does not say when it said: \(words)")
-        }
-        return numbers[0] * 3_600 + numbers[1] * 60 + numbers[2]
-    }
-
-    private func count(_ words: String, in file: String) throws -> Int {
-        try readLines(file).count { $0.contains(words) }
     }
 }

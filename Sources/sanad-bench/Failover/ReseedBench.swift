@@ -3,12 +3,13 @@ import Glibc
 /// A standby with an empty store takes everything from its primary, while clients write there.
 struct ReseedBench {
     var store: LargeStore
+    var runs: Int
     var writers = 8
 
     struct Outcome {
         /// Keys and values, in bytes.
         var bytes: UInt64
-        /// From the link between the two to records that are whole.
+        /// From the link between the two to records that are whole, by the standby's log.
         var seconds: Double
         /// Writes a second: with a standby that follows, without one, and during the reseed.
         var rateBefore: Double
@@ -16,9 +17,15 @@ struct ReseedBench {
         var rateDuring: Double
         /// Of either daemon, in bytes.
         var peakBytes: UInt64
+
+        var bytesPerSecond: Double { Double(bytes) / seconds }
+        /// What writers keep of the rate that they had.
+        var share: Double { rateDuring / rateBefore }
     }
 
-    func measure() throws -> Outcome {
+    func measure() throws -> [Outcome] { try (0..<runs).map { _ in try measureOnce() } }
+
+    private func measureOnce() throws -> Outcome {
         let (primary, standby) = (store.primary, store.standby)
         let load = try ChildProcess.start(
             "\(try ownDirectory())/sanad-bench",
@@ -31,12 +38,11 @@ struct ReseedBench {
         try standby.stop()
         try standby.planReseed()
         let alone = try rate(of: primary, milliseconds: 3_000)
+        let (links, repairs) = (try standby.count(.linkUp), try standby.count(.whole))
         try standby.start()
-        try wait(seconds: 30) { store.isLinked() }
+        try standby.wait(for: .linkUp, after: links, seconds: 30)
         let start = try Mark(primary)
-        try wait(seconds: 120) {
-            (try? readStatus(standby.operations))?["consistent"].word == "true"
-        }
+        try standby.wait(for: .whole, after: repairs, seconds: 120)
         let end = try Mark(primary)
         load.send(SIGKILL)
         try store.waitUntilEqual(seconds: 60)
@@ -44,20 +50,9 @@ struct ReseedBench {
         for node in store.pair.nodes { node.sampleMemory() }
         return Outcome(
             bytes: store.records * UInt64(SampleRecord.keyBytes + SampleRecord.valueBytes),
-            seconds: end.seconds - start.seconds, rateBefore: before, rateAlone: alone,
-            rateDuring: end.rate(since: start),
+            seconds: try standby.seconds(from: .linkUp, to: .whole), rateBefore: before,
+            rateAlone: alone, rateDuring: end.rate(since: start),
             peakBytes: store.pair.nodes.map(\.peakResidentBytes).max() ?? 0)
-    }
-
-    /// Asks as often as a status is published: asking costs the nodes what is measured.
-    private func wait(seconds: Double, until isTrue: () -> Bool) throws {
-        let deadline = Deadline(seconds: seconds)
-        while !isTrue() {
-            guard !deadline.hasPassed else {
-                throw Failure("\(store.standby.name) is not seeded: see its log")
-            }
-            pause(milliseconds: 20)
-        }
     }
 
     private func rate(of node: BenchNode, milliseconds: UInt32) throws -> Double {

@@ -205,6 +205,28 @@ struct RunMergeTests {
         #expect(try live(path) == expected)
     }
 
+    @Test("a loaded row that is newer than the log that follows it stays what it is")
+    func olderRun() throws {
+        let fixture = try Fixture()
+        let path = fixture.directory + "/records.db"
+        let file = try RecordFile(
+            path: path, cluster: Identifier(high: 1, low: 1), options: StoreOptions())
+        let base = Position(epoch: Epoch(1), sequence: Sequence(3), hash: Position.origin.hash)
+        var readAt = Position(epoch: Epoch(1), sequence: Sequence(10), hash: base.hash)
+        var offset: UInt64 = 0
+        let rows: [(key: String, value: String?)] = [("changed", "2"), ("deleted", "2")]
+        try file.apply(generation(rows, after: &readAt, offset: &offset))
+        #expect(!file.hasUnmerged)
+        try file.setPosition(base)
+        var position = base
+        // Up to where the rows were read, and beyond: before that, a peer gets no page.
+        let log: [(key: String, value: String?)] =
+            [("changed", "1"), ("deleted", nil)] + (0..<8).map { ("other", "\($0)") }
+        try file.apply(generation(log, after: &position, offset: &offset), isAwaited: true)
+        #expect(file.hasUnmerged)
+        #expect(try live(path) == ["changed": "2", "deleted": "2", "other": "7"])
+    }
+
     private func connectionRows(_ path: String, _ table: String) throws -> UInt64? {
         try SQLiteConnection(path: path, access: .readOnly, vfs: nil)
             .integer("SELECT count(*) FROM \(table)")

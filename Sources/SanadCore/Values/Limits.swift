@@ -122,11 +122,14 @@ public enum Limits {
     /// Pages of a snapshot under way at once: while the loading side syncs a transaction, for a
     /// tenth of a second, the next pages travel.
     public static let pagesInFlightMaximum = 8
-    /// Niceness of the threads that read and write a snapshot's pages, on both sides: where processors
-    /// are few, writes that clients wait for come first. Measured where two processors carried both
-    /// sites and eight clients: writers kept 110 % of the rate that they had with a standby with 12,
-    /// 89 % with 5, 77 % with 4, 73 % with 3; the pages took a quarter longer with 12 than with 5.
-    public static let seedNiceness: Int32 = 4
+    /// Niceness of the threads that write the record table and read it for the peer: writes that
+    /// clients wait for come first.
+    public static let tableNiceness: Int32 = 10
+    /// Niceness of the thread that loads a snapshot, for a host that carries other work as well: a
+    /// standby alone does nothing else. Measured where two processors carried both sites and eight
+    /// clients: with 0 writers lost a third of their rate, with 2 a fifth, and the load was a tenth
+    /// slower; with 12 writers lost nothing, and the load was a third slower.
+    public static let loadNiceness: Int32 = 2
     /// Bytes of pages that are compressed and encrypted in one go: a write that comes meanwhile waits
     /// for them, half a millisecond or so.
     public static let seedFlushBytes = 256 << 10

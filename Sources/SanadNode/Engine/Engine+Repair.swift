@@ -122,7 +122,8 @@ extension Engine {
     }
 
     /// The page is checked here, in half a millisecond, and not by the loader: that has the most to
-    /// do of all who carry a page.
+    /// do of all who carry a page. The replica counts on an answer to each page, which a damaged one
+    /// will not have: only a start goes on behind what was loaded.
     private func loadPage(_ rows: [UInt8], readIn epoch: Epoch) {
         do throws(RecordPageError) {
             loader.load(try RecordPage(decoding: rows), readIn: epoch)
@@ -136,7 +137,7 @@ extension Engine {
     }
 
     func pageLoaded(_ answer: LoadAnswer) {
-        // A store that is to be emptied is loaded no further.
+        // A node that is to start anew loads no further.
         guard restartReason == nil, fatalProblem == nil else { return }
         switch answer {
         case .loaded(let progress): feed(.pageLoaded(cursor: progress.cursor))

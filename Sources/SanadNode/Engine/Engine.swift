@@ -100,7 +100,8 @@ final class Engine {
     var isRepairEnding = false
     /// Set when the process has to end because its disk cannot be trusted.
     var fatalProblem: String?
-    /// Set when the process has to start anew, with an empty store; the reason.
+    /// Set when the process has to start anew: its store is to be emptied, or a load has to go on
+    /// behind what is there; the reason.
     var restartReason: String?
 
     init(

@@ -32,7 +32,7 @@ final class LoadWorker: Sendable {
         self.mailbox = mailbox
     }
 
-    func start() { queue.start { [self] in run() } }
+    func start() { queue.start(niceness: Limits.loadNiceness) { [self] in run() } }
 
     /// Finishes the page under way, and makes durable what was loaded. Pages that wait are dropped:
     /// whoever goes on asks for them again.

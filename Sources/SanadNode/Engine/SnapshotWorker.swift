@@ -49,7 +49,7 @@ final class SnapshotWorker: Sendable {
         reader = try table.makeSnapshotReader()
     }
 
-    func start() { queue.start { [self] in run() } }
+    func start() { queue.start(niceness: Limits.tableNiceness) { [self] in run() } }
 
     func stop() { queue.stop() }
 

@@ -15,8 +15,8 @@ final class WorkQueue<Job: Sendable>: Sendable {
     private let thread = Mutex<OwnThread?>(nil)
 
     /// - Parameter body: takes jobs until `isStopping`.
-    func start(_ body: @escaping @Sendable () -> Void) {
-        thread.withLock { $0 = OwnThread(niceness: Limits.seedNiceness, body) }
+    func start(niceness: Int32, _ body: @escaping @Sendable () -> Void) {
+        thread.withLock { $0 = OwnThread(niceness: niceness, body) }
     }
 
     /// Waits for the job under way; those that wait are dropped.

@@ -24,7 +24,8 @@ struct NewestRows {
             var hasWaiting = try waiting.step()
             while hasWaiting {
                 let order = hasMerged ? bytesCompare(merged.buffer(0), waiting.buffer(0)) : 1
-                // Until a merge is done, rows that it has brought over still wait as well.
+                // What waits is newer as a rule, or the same, brought over by a merge that is not
+                // done. A row that was loaded from a peer can be newer than the log that follows it.
                 let isMergedNext =
                     order < 0 || (order == 0 && merged.integer(1) > waiting.integer(1))
                 guard body(isMergedNext ? merged : waiting) else { return }

@@ -151,7 +151,7 @@ public final class RecordTable: Sendable {
 
     /// Starts the flush thread.
     func start() throws(StoreError) {
-        let worker = try WorkerThread(niceness: 10) { [self] in runFlushes() }
+        let worker = try WorkerThread(niceness: Limits.tableNiceness) { [self] in runFlushes() }
         thread.withLock { $0 = worker }
     }
 

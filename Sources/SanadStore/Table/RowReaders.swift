@@ -42,7 +42,7 @@ final class RowReaders: Sendable {
             let core = cores[number]
             guard
                 let thread = try? WorkerThread(
-                    niceness: Limits.seedNiceness,
+                    niceness: Limits.tableNiceness,
                     {
                         let answer = Result { () throws(StoreError) in
                             try core.use { core throws(StoreError) in

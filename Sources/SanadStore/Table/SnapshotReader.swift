@@ -91,7 +91,7 @@ final class SnapshotReaderCore {
                 .range, after: after, capacity: maximumBytes + (64 << 10))
             var isLast = true
             try rows.forEach(from: after.isEmpty ? [] : StoredName.successor(after)) { row in
-                append(row, row.buffer(0), to: &builder, keepsDeletions: false)
+                append(row, to: &builder, keepsDeletions: false)
                 isLast = builder.rowCount == 0 || builder.byteCount < maximumBytes
                 return isLast
             }
@@ -110,7 +110,7 @@ final class SnapshotReaderCore {
                 defer { point.reset() }
                 point.bind(1, copyingText: name)
                 if try point.step() {
-                    append(point, point.buffer(0), to: &builder, keepsDeletions: true)
+                    append(point, to: &builder, keepsDeletions: true)
                 } else {
                     name.withUnsafeBytes {
                         builder.append(name: $0, sequence: 0, checksum: 0, value: nil)
@@ -155,9 +155,9 @@ final class SnapshotReaderCore {
     }
 
     private func append(
-        _ row: SQLiteStatement, _ name: UnsafeRawBufferPointer, to builder: inout RecordPageBuilder,
-        keepsDeletions: Bool
+        _ row: SQLiteStatement, to builder: inout RecordPageBuilder, keepsDeletions: Bool
     ) {
+        let name = row.buffer(0)
         if row.isNull(3) {
             guard keepsDeletions else { return }
             return builder.append(name: name, sequence: 0, checksum: 0, value: nil)

@@ -18,8 +18,8 @@ struct FailoverCommand: ParsableCommand {
             Then, on a pair with many records: how long a lost primary needs to come back when \
             10,000 transactions of its own are cut off, on a store of --records and on one ten \
             times as large, with the records in the system's cache and once without; and how fast \
-            an empty standby takes all records while clients write. The large store takes some \
-            minutes and several GB under --directory.
+            an empty standby takes all records while clients write, five times. The large store \
+            takes some minutes and several GB under --directory.
             """)
 
     /// What can be measured alone.

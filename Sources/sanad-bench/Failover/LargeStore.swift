@@ -65,7 +65,7 @@ final class LargeStore {
     }
 
     /// Waits until both sites are equal, and have merged what was written.
-    private func rest() throws {
+    func rest() throws {
         try waitUntilEqual(seconds: 900)
         _ = try ProcessUsage.waitUntilQuiet(
             pair.nodes.compactMap(\.processIdentifier), seconds: 600)

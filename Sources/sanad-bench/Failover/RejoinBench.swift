@@ -26,7 +26,7 @@ struct RejoinBench {
             let old = store.primary
             try loseTail(seed: firstSeed + UInt64(100 * run))
             for node in store.pair.nodes { try cache.prepare(node.recordTable) }
-            let repairs = try old.count(.whole)
+            let (links, repairs) = (try old.count(.linkUp), try old.count(.whole))
             let start = monotonicNanoseconds()
             try old.start()
             let deadline = Deadline(seconds: 120)
@@ -39,7 +39,8 @@ struct RejoinBench {
             guard try old.count(.whole) > repairs else {
                 throw Failure("\(old.name) had not applied what was cut off: nothing was measured")
             }
-            outcome.secondsOfWork.append(try old.seconds(from: .linkUp, to: .whole))
+            outcome.secondsOfWork.append(
+                try old.seconds(from: .linkUp, after: links, to: .whole, after: repairs))
             try checkQuarantine(of: old)
             try store.compare()
         }

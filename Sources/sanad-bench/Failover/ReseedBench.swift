@@ -18,15 +18,17 @@ struct ReseedBench {
         /// Of either daemon, in bytes.
         var peakBytes: UInt64
 
-        var bytesPerSecond: Double { Double(bytes) / seconds }
-        /// What writers keep of the rate that they had.
-        var share: Double { rateDuring / rateBefore }
+        var megabytesPerSecond: Double { Double(bytes) / 1e6 / seconds }
+        /// What writers keep of the rate that they had, in percent.
+        var sharePercent: Double { 100 * rateDuring / rateBefore }
     }
 
     func measure() throws -> [Outcome] { try (0..<runs).map { _ in try measureOnce() } }
 
     private func measureOnce() throws -> Outcome {
         let (primary, standby) = (store.primary, store.standby)
+        // What the run before has left to merge would slow the writers before the reseed, too.
+        try store.rest()
         let load = try ChildProcess.start(
             "\(try ownDirectory())/sanad-bench",
             [
@@ -50,8 +52,9 @@ struct ReseedBench {
         for node in store.pair.nodes { node.sampleMemory() }
         return Outcome(
             bytes: store.records * UInt64(SampleRecord.keyBytes + SampleRecord.valueBytes),
-            seconds: try standby.seconds(from: .linkUp, to: .whole), rateBefore: before,
-            rateAlone: alone, rateDuring: end.rate(since: start),
+            seconds: try standby.seconds(
+                from: .linkUp, after: links, to: .whole, after: repairs),
+            rateBefore: before, rateAlone: alone, rateDuring: end.rate(since: start),
             peakBytes: store.pair.nodes.map(\.peakResidentBytes).max() ?? 0)
     }
 

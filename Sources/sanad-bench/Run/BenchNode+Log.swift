@@ -23,16 +23,19 @@ extension BenchNode {
         }
     }
 
-    /// Seconds from the last line with some words to the last one with others.
-    func seconds(from start: LogWords, to end: LogWords) throws -> Double {
-        let span = try time(of: end) - time(of: start)
+    /// Seconds from one line to another, each the first one with its words after so many before it.
+    func seconds(
+        from start: LogWords, after starts: Int, to end: LogWords, after ends: Int
+    ) throws -> Double {
+        let span = try time(of: end, after: ends) - time(of: start, after: starts)
         // The day may have ended in between.
         return span < 0 ? span + 86_400 : span
     }
 
-    /// When the last line with these words was written, in seconds of the day.
-    private func time(of words: LogWords) throws -> Double {
-        let line = try readLines(logFile).last { $0.contains(words.rawValue) } ?? ""
+    /// When the line was written, in seconds of the day.
+    private func time(of words: LogWords, after count: Int) throws -> Double {
+        let lines = try readLines(logFile).filter { $0.contains(words.rawValue) }
+        let line = lines.dropFirst(count).first ?? ""
         let parts = line.prefix { $0 != " " }.split { "T:Z".contains($0) }.dropFirst()
         let numbers = parts.compactMap { Double($0) }
         guard numbers.count == 3 else {

@@ -193,7 +193,7 @@ struct LoadWorkerTests {
         try world.finish()
     }
 
-    @Test("a damaged page does not come to the loader, and the node starts anew")
+    @Test("after a damaged page the node starts anew")
     func damaged() throws {
         let page = try World().pages[0]
         let fixture = try EngineFixture()

@@ -15,12 +15,7 @@ static inline int sanad_sqlite_bind_text_copy(
     return sqlite3_bind_text(statement, index, bytes, count, SQLITE_TRANSIENT);
 }
 
-/* sqlite3_config and sqlite3_db_config are variadic, which Swift cannot call. */
-static inline int sanad_sqlite_count_no_memory(void)
-{
-    return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-}
-
+/* sqlite3_db_config is variadic, which Swift cannot call. */
 static inline int sanad_sqlite_never_checkpoint_on_close(sqlite3 *connection)
 {
     return sqlite3_db_config(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)0);

@@ -28,6 +28,12 @@ struct RunMergeTests {
         return generation
     }
 
+    private func open(
+        _ path: String, _ options: StoreOptions = StoreOptions()
+    ) throws -> RecordFile {
+        try RecordFile(path: path, cluster: Identifier(high: 1, low: 1), options: options)
+    }
+
     private func live(_ path: String) throws -> [String: String] {
         let core = try RecordReaderCore(path: path, options: StoreOptions())
         let connection = try SQLiteConnection(path: path, access: .readOnly, vfs: nil)
@@ -64,8 +70,7 @@ struct RunMergeTests {
     func merge() throws {
         let fixture = try Fixture()
         let path = fixture.directory + "/records.db"
-        let file = try RecordFile(
-            path: path, cluster: Identifier(high: 1, low: 1), options: StoreOptions())
+        let file = try open(path)
         var position = Position.origin
         var offset: UInt64 = 0
         var expected: [String: String] = [:]
@@ -111,12 +116,11 @@ struct RunMergeTests {
     func resume() throws {
         let fixture = try Fixture()
         let path = fixture.directory + "/records.db"
-        let cluster = Identifier(high: 1, low: 1)
         var position = Position.origin
         var offset: UInt64 = 0
         var expected: [String: String] = [:]
         do {
-            let file = try RecordFile(path: path, cluster: cluster, options: StoreOptions())
+            let file = try open(path)
             for round in 0..<3 {
                 let changes = (0..<30_000).map { number in
                     (key: "k\(number)", value: number % (round + 2) == 0 ? nil : "\(round)")
@@ -126,7 +130,7 @@ struct RunMergeTests {
             }
             #expect(try !file.mergePiece())
         }
-        let file = try RecordFile(path: path, cluster: cluster, options: StoreOptions())
+        let file = try open(path)
         #expect(file.hasUnmerged)
         #expect(try live(path) == expected)
         while try !file.mergePiece() {}
@@ -157,14 +161,13 @@ struct RunMergeTests {
     func repaired() throws {
         let fixture = try Fixture()
         let path = fixture.directory + "/records.db"
-        let cluster = Identifier(high: 1, low: 1)
         var options = StoreOptions()
         options.mergeRowsMaximum = 2
         var position = Position.origin
         var offset: UInt64 = 0
         var expected = ["old": "1", "kept": "1", "back": "3", "new": "4", "later": "6"]
         do {
-            let file = try RecordFile(path: path, cluster: cluster, options: options)
+            let file = try open(path, options)
             var early = position
             try file.apply(
                 generation(
@@ -192,7 +195,7 @@ struct RunMergeTests {
             #expect(try !file.mergePiece())
             #expect(try live(path) == expected)
         }
-        let file = try RecordFile(path: path, cluster: cluster, options: options)
+        let file = try open(path, options)
         #expect(file.hasUnmerged, "a crash in the middle of the merge")
         #expect(try live(path) == expected)
         while try !file.mergePiece() {}
@@ -209,8 +212,7 @@ struct RunMergeTests {
     func olderRun() throws {
         let fixture = try Fixture()
         let path = fixture.directory + "/records.db"
-        let file = try RecordFile(
-            path: path, cluster: Identifier(high: 1, low: 1), options: StoreOptions())
+        let file = try open(path)
         let base = Position(epoch: Epoch(1), sequence: Sequence(3), hash: Position.origin.hash)
         var readAt = Position(epoch: Epoch(1), sequence: Sequence(10), hash: base.hash)
         var offset: UInt64 = 0
@@ -236,8 +238,7 @@ struct RunMergeTests {
     func plan() throws {
         let fixture = try Fixture()
         let path = fixture.directory + "/records.db"
-        _ = try RecordFile(
-            path: path, cluster: Identifier(high: 1, low: 1), options: StoreOptions())
+        _ = try open(path)
         let connection = try SQLiteConnection(path: path, access: .readOnly, vfs: nil)
         for query in [
             RunTables.range, RunTables.merged(with: RunTables.waiting),

@@ -24,16 +24,10 @@ final class SQLiteConnection {
     let path: String
     private let handle: OpaquePointer
 
-    /// SQLite does without its count of memory in use, which nobody reads, and which takes a lock of
-    /// the whole process for each allocation. Where SQLite is in use before the first connection, as
-    /// with the file system of the tests, it refuses, and counts.
-    private static let countsNoMemory: Void = { _ = sanad_sqlite_count_no_memory() }()
-
     init(
         path: String, access: Access, vfs: String? = nil, busyTimeoutMilliseconds: Int32 = 5_000
     ) throws(StoreError) {
         self.path = path
-        Self.countsNoMemory
         var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_PRIVATECACHE
         var name = path
         switch access {

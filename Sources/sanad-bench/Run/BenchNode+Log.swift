@@ -17,7 +17,7 @@ extension BenchNode {
         while try self.count(words) <= count {
             guard !deadline.hasPassed else {
                 throw Failure(
-                    "\(name) did not log “\(words.rawValue)” in \(decimal(seconds, places: 0)) s")
+                    "\(name) did not log \"\(words.rawValue)\" in \(decimal(seconds, places: 0)) s")
             }
             pause(milliseconds: 10)
         }

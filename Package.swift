@@ -36,9 +36,11 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
-        .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CGlibc"),
         .target(name: "SanadCore", dependencies: ["COpenSSL"], swiftSettings: strict),
-        .target(name: "SanadStore", dependencies: ["SanadCore", "CSQLite"], swiftSettings: strict),
+        .target(
+            name: "SanadStore", dependencies: ["SanadCore", "CSQLite", "CGlibc"],
+            swiftSettings: strict),
         .target(
             name: "SanadLink", dependencies: ["SanadCore", "COpenSSL", "CLZ4"],
             swiftSettings: strict),
@@ -70,7 +72,7 @@ let package = Package(
         .executableTarget(
             name: "sanadd",
             dependencies: [
-                "SanadNode", "SanadCore", "CMalloc",
+                "SanadNode", "SanadCore", "CGlibc",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),

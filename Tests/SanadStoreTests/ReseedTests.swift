@@ -254,6 +254,33 @@ struct ReseedTests {
             try standby.table.makeReader().count() == world.primary.table.makeReader().count())
     }
 
+    @Test("Its lock tells other processes that the file is in use, after a load as ever")
+    func keepsItsLock() throws {
+        let world = try world(6)
+        let (standby, snapshot, first) = try begin(world)
+        try standby.load(snapshot.page(after: first.lastName), readIn: Epoch(1))
+        #expect(standby.table.file.withLock { $0.writeBack != nil })
+        try standby.finishLoad()
+        #expect(standby.table.file.withLock { $0.writeBack == nil })
+        // A lock is taken with the first use.
+        _ = try standby.loadProgress()
+        #expect(try isLocked(world.fixture.path + "/records.db"))
+    }
+
+    /// Whether this process has SQLite's shared lock on a file. As a lock of the descriptor, F_OFD_GETLK,
+    /// the question comes from outside. Asking it ends the lock.
+    private func isLocked(_ path: String) throws -> Bool {
+        let (getLock, sharedFirst, sharedSize) = (Int32(36), 0x4000_0002, 510)
+        let descriptor = open(path, O_RDWR | O_CLOEXEC)
+        defer { close(descriptor) }
+        var lock = flock()
+        lock.l_type = Int16(F_WRLCK)
+        lock.l_whence = Int16(SEEK_SET)
+        (lock.l_start, lock.l_len) = (sharedFirst, sharedSize)
+        try #require(fcntl(descriptor, getLock, &lock) == 0)
+        return lock.l_type != Int16(F_UNLCK)
+    }
+
     @Test("A process that ends with a transaction of pages open has the pages before it")
     func endsInTheMiddle() throws {
         let world = try world(6)

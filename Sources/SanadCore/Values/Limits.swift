@@ -75,11 +75,12 @@ public enum Limits {
     /// is overwritten, not made anew.
     public static let loadCheckpointBytes = 48 << 20
     /// Bytes of rows loaded in one transaction where the table has no WAL: some syncs for each, and
-    /// what a crash takes back at most. Below what the disk writes in a fraction of a second.
-    public static let loadTransactionBytes = 32 << 20
+    /// what a crash takes back at most. All but the last of them are on their way to the disk by
+    /// the time of the sync.
+    public static let loadTransactionBytes = 64 << 20
     /// A loaded page is made durable with the first one that ends this much later, or when none comes
-    /// for as long.
-    public static let loadDurableSpan = Span.milliseconds(200)
+    /// for as long: with what a transaction costs, some 2 % of a load.
+    public static let loadDurableSpan = Span.milliseconds(500)
 
     // Link.
 

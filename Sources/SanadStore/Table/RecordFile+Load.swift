@@ -70,6 +70,7 @@ extension RecordFile {
             return reached
         }
         if !isLoadOpen {
+            if writeBack == nil { writeBack = WriteBack(path: connection.path) }
             try connection.execute("BEGIN IMMEDIATE")
             isLoadOpen = true
         }
@@ -80,6 +81,7 @@ extension RecordFile {
             rollBackLoad()
             throw error
         }
+        writeBack?.begin()
         loadedBytes += page.bytes.count
         guard loadedBytes >= Limits.loadTransactionBytes else { return reached }
         do throws(StoreError) {
@@ -144,6 +146,8 @@ extension RecordFile {
     func leaveDirectMode() throws(StoreError) {
         guard isDirect else { return }
         try commitLoad()
+        // Before the change: a connection holds a lock on a file with a WAL as long as it is open.
+        writeBack = nil
         try connection.execute("PRAGMA journal_mode = WAL")
         try connection.execute("PRAGMA synchronous = NORMAL")
         isDirect = false

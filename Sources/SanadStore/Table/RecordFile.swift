@@ -17,6 +17,8 @@ final class RecordFile {
     var loadedBytes = 0
     /// The file has a rollback journal instead of a WAL: see `RecordFile+Load`.
     var isDirect = false
+    /// While rows are loaded into such a file.
+    var writeBack: WriteBack?
     /// What adds loaded rows, from the first page on.
     var loading: RowInserter.Statements?
     /// A transaction with loaded pages is open.
@@ -93,6 +95,11 @@ final class RecordFile {
         where try Self.hasRows(connection, RunTables.name(slot)) {
             runs.insert(slot)
         }
+    }
+
+    deinit {
+        // When `writeBack` closes the file, no lock on it may be held.
+        if isLoadOpen { connection.rollBack() }
     }
 
     private static func hasRows(

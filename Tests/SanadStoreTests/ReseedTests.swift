@@ -259,12 +259,40 @@ struct ReseedTests {
         let world = try world(6)
         let (standby, snapshot, first) = try begin(world)
         try standby.load(snapshot.page(after: first.lastName), readIn: Epoch(1))
+        try standby.table.commitLoad()
         #expect(standby.table.file.withLock { $0.writeBack != nil })
+        #expect(try !isLocked(world.fixture.path + "/records.db"))
         try standby.finishLoad()
         #expect(standby.table.file.withLock { $0.writeBack == nil })
         // A lock is taken with the first use.
         _ = try standby.loadProgress()
         #expect(try isLocked(world.fixture.path + "/records.db"))
+    }
+
+    @Test("Bytes that cannot be written are gone: the pages since the last commit are loaded again")
+    func writeBackFails() throws {
+        let world = try world(6)
+        let (first, rest) = try failToWriteBack(world)
+        let opened = try reopen(world)
+        #expect(try opened.loadProgress()?.cursor == first.lastName)
+        try opened.load(rest, readIn: Epoch(1))
+        try opened.finishLoad()
+        try finish(world)
+    }
+
+    /// - Returns: the page that was committed, and the one that was lost.
+    private func failToWriteBack(
+        _ world: Rejoin
+    ) throws -> (first: RecordPage, rest: RecordPage) {
+        let (standby, snapshot, first) = try begin(world)
+        try standby.table.commitLoad()
+        // Nothing but files can be written back.
+        standby.table.file.withLock { $0.writeBack = WriteBack(path: "/dev/null") }
+        let rest = try snapshot.page(after: first.lastName)
+        try expectFailure(.io) { try standby.load(rest, readIn: Epoch(1)) }
+        try expectFailure(.io) { try standby.load(rest, readIn: Epoch(1)) }
+        try expectFailure(.io) { try standby.finishLoad() }
+        return (first, rest)
     }
 
     /// Whether this process has SQLite's shared lock on a file. As a lock of the descriptor, F_OFD_GETLK,
@@ -278,7 +306,7 @@ struct ReseedTests {
         lock.l_whence = Int16(SEEK_SET)
         (lock.l_start, lock.l_len) = (sharedFirst, sharedSize)
         try #require(fcntl(descriptor, getLock, &lock) == 0)
-        return lock.l_type != Int16(F_UNLCK)
+        return lock.l_type == Int16(F_RDLCK)
     }
 
     @Test("A process that ends with a transaction of pages open has the pages before it")

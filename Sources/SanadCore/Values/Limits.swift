@@ -75,8 +75,8 @@ public enum Limits {
     /// is overwritten, not made anew.
     public static let loadCheckpointBytes = 48 << 20
     /// Bytes of rows loaded in one transaction where the table has no WAL: some syncs for each, and
-    /// what a crash takes back at most. All but the last of them are on their way to the disk by
-    /// the time of the sync.
+    /// what a crash takes back at most. All but those that fit SQLite's cache, 8 MiB, are on their way
+    /// to the disk by the time of the sync.
     public static let loadTransactionBytes = 64 << 20
     /// A loaded page is made durable with the first one that ends this much later, or when none comes
     /// for as long: with what a transaction costs, some 2 % of a load.
@@ -120,16 +120,16 @@ public enum Limits {
     public static let seedPageBytes = 1 << 20
     /// Time that the reader of a snapshot waits for the table's flush; rows are then older.
     public static let snapshotFlushTimeout = Span.seconds(5)
-    /// Pages of a snapshot under way at once: while the loading side syncs a transaction, for a
-    /// tenth of a second, the next pages travel.
+    /// Pages of a snapshot under way at once: while the loading side commits a transaction, or does
+    /// not get a processor, the next pages travel.
     public static let pagesInFlightMaximum = 8
     /// Niceness of the threads that write the record table and read it for the peer: writes that
     /// clients wait for come first.
     public static let tableNiceness: Int32 = 10
     /// Niceness of the thread that loads a snapshot, for a host that carries other work as well: a
     /// standby alone does nothing else. Measured where two processors carried both sites and eight
-    /// clients: with 0 writers kept 63 % of their rate; with 2 they kept 82 %, and the load took a
-    /// seventh longer.
+    /// clients: with 0 writers kept 63 % of their rate; with 2 they kept some 80 %, and the load took
+    /// a seventh longer.
     public static let loadNiceness: Int32 = 2
     /// Bytes of pages that are compressed and encrypted in one go: a write that comes meanwhile waits
     /// for them, half a millisecond or so.

@@ -77,11 +77,11 @@ extension RecordFile {
         let reached: LoadProgress
         do throws(StoreError) {
             reached = try add(page, readIn: epoch, after: progress)
+            try writeBack?.begin()
         } catch {
             rollBackLoad()
             throw error
         }
-        writeBack?.begin()
         loadedBytes += page.bytes.count
         guard loadedBytes >= Limits.loadTransactionBytes else { return reached }
         do throws(StoreError) {
@@ -146,7 +146,8 @@ extension RecordFile {
     func leaveDirectMode() throws(StoreError) {
         guard isDirect else { return }
         try commitLoad()
-        // Before the change: a connection holds a lock on a file with a WAL as long as it is open.
+        // Before the change: a connection holds a lock on a file with a WAL as long as it is open,
+        // and closing would end it.
         writeBack = nil
         try connection.execute("PRAGMA journal_mode = WAL")
         try connection.execute("PRAGMA synchronous = NORMAL")

@@ -32,8 +32,9 @@ extension EndToEnd {
             let status = try await sites.rabat.control("status")
             #expect(status.text.contains("LOST"), "\(status)")
             let load = try await sites.load()
-            // A long way: eight pages of a snapshot travel at once, and each window is made durable.
-            sites.link.delay(.forward, .backward, milliseconds: 150)
+            // A long way: eight pages of a snapshot travel at once, and are made durable before the
+            // next ones come.
+            sites.link.delay(.forward, .backward, milliseconds: 300)
             try sites.marrakech.start()
             let first = try await untilSeeding(sites, beyond: 0)
             sites.marrakech.kill(SIGKILL)
